@@ -1,0 +1,8 @@
+"""The datasets_app application."""
+
+from django.apps import AppConfig
+
+
+class DatasetsConfig(AppConfig):
+    name = "datasets_app"
+    verbose_name = "Datasets"

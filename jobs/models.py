@@ -1,0 +1,116 @@
+"""Training jobs: the row is the queue, and the history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+
+class State(models.TextChoices):
+    """Where a job is; the names are part of the public contract."""
+
+    CHECKING = "checking", "Checking"
+    QUEUED = "queued", "Queued"
+    PREPARING = "preparing", "Preparing"
+    RUNNING = "running", "Training"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    REFUSED = "refused", "Refused"
+
+
+ON_A_MACHINE = (State.PREPARING, State.RUNNING)
+ACTIVE = (State.CHECKING, State.QUEUED, *ON_A_MACHINE)
+ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REFUSED)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, user: settings.AUTH_USER_MODEL) -> JobQuerySet:  # type: ignore[name-defined]
+        """Staff see every job, other people their own."""
+        return self if user.is_staff else self.filter(owner=user)
+
+    def active(self) -> JobQuerySet:
+        return self.filter(state__in=ACTIVE)
+
+
+class Job(models.Model):
+    """One fine-tuning run: what was asked, what was known then, how it goes and what came out."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
+    name = models.CharField(max_length=120)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    spec = models.JSONField(help_text="The effective specification, as in the public contract.")
+    facts = models.JSONField(default=dict, help_text="What was known about model, dataset, machine and account at submit.")
+    findings = models.JSONField(default=list, help_text="The report at submit.")
+    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="Who accepted the warnings.")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    base_model = models.ForeignKey("models_catalog.BaseModel", null=True, on_delete=models.SET_NULL, related_name="jobs")
+    dataset = models.ForeignKey("datasets_app.Dataset", null=True, on_delete=models.SET_NULL, related_name="jobs")
+    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    attempt = models.PositiveIntegerField(default=0, help_text="Counts claims; fences writes of earlier attempts.")
+    machine = models.CharField(max_length=200, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    cancel_requested = models.BooleanField(default=False)
+
+    step = models.PositiveIntegerField(default=0)
+    total_steps = models.PositiveIntegerField(null=True, blank=True)
+    metrics = models.JSONField(default=dict, help_text="The latest of each: loss, learning_rate, …")
+    progress = models.JSONField(default=dict, help_text="What is being done now, and the seconds left: {text, eta_seconds}.")
+    error = models.JSONField(null=True, blank=True, help_text="Why it failed or was refused: a finding.")
+    result = models.JSONField(default=dict, help_text="What came out: rows used, artifacts, versions.")
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=State.values), name="job_state_is_known"),
+            models.CheckConstraint(condition=Q(finished_at__isnull=True) | Q(state__in=ENDED), name="only_ended_jobs_have_an_end"),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at"], name="job_history"),
+            models.Index(fields=["created_at"], condition=Q(state=State.QUEUED), name="job_queue"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.state})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("jobs:detail", args=[self.pk])
+
+    @property
+    def run_dir(self) -> Path:
+        """The folder of the current attempt. Made from ids alone."""
+        return Path(settings.RUNS_DIR) / str(self.pk) / str(self.attempt)
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ACTIVE
+
+
+class Transition(models.Model):
+    """One change of a job's state, written in the same transaction as the change."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="transitions")
+    from_state = models.CharField(max_length=10, blank=True)
+    to_state = models.CharField(max_length=10, choices=State)
+    at = models.DateTimeField(auto_now_add=True)
+    attempt = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=300, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.from_state or '—'} → {self.to_state}"

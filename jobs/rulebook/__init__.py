@@ -1,0 +1,8 @@
+"""What makes a job valid. Plain Python: no Django, no torch, no input or output."""
+
+from . import rules as _rules  # noqa: F401  (importing them fills the book)
+from .engine import RULES, check
+from .findings import Action, Finding, Fix, Report, Severity
+from .reading import Choices, read
+
+__all__ = ["RULES", "Action", "Choices", "Finding", "Fix", "Report", "Severity", "check", "read"]

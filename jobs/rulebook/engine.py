@@ -1,0 +1,137 @@
+"""Holds every rule and asks those whose facts are known."""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .findings import Finding, Fix, Report, Severity
+from .vocabulary import FACTS
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule's answer when it does not hold: values for its message, cures, and the field if it varies."""
+
+    values: Mapping[str, Any]
+    fixes: tuple[Fix, ...] = ()
+    field: str | None = None
+
+
+Answer = Broken | Iterable[Broken] | None
+Ask = Callable[..., Answer]
+
+
+def broken(
+    *, fix: Fix | None = None, fixes: Iterable[Fix | None] = (), field: str | None = None, **values: Any
+) -> Broken:
+    """Say that a rule does not hold. Cures that are `None` are left out."""
+    offered = tuple(each for each in (fix, *fixes) if each is not None)
+    return Broken(values, offered, field)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One thing that must hold, with the facts it reads and an example that breaks it.
+
+    `needs` are the facts without which it cannot be asked; `may_read` are read when they are known.
+    `breaks` is an example of facts that break it; `cured` says how the facts beyond the settings look once
+    its first fix has been applied (another model, a converted dataset).
+    """
+
+    code: str
+    severity: Severity
+    field: str | None
+    message: str
+    ask: Ask
+    needs: frozenset[str]
+    may_read: frozenset[str]
+    breaks: Mapping[str, Any]
+    cured: Mapping[str, Any]
+    why: str
+
+    def findings(self, known: Mapping[str, Any]) -> list[Finding]:
+        """Ask the rule. All of `needs` must be in `known`."""
+        facts = {name: known[name] for name in self.needs | (self.may_read & known.keys())}
+        answer = self.ask(**facts)
+        if answer is None:
+            return []
+        answers = [answer] if isinstance(answer, Broken) else list(answer)
+        return [self._finding(each) for each in answers]
+
+    def _finding(self, answer: Broken) -> Finding:
+        field = answer.field or self.field
+        message = self.message.format(**{"field": field, **answer.values})
+        return Finding(self.code, self.severity, field, message, answer.fixes)
+
+
+RULES: dict[str, Rule] = {}
+
+
+class RuleError(ValueError):
+    """A rule that is written wrongly; raised when its module is imported."""
+
+
+def add(rule: Rule) -> Rule:
+    """Put one rule in the book, refusing a doubled code, a misspelt fact or an example that does not fit."""
+    if rule.code in RULES:
+        raise RuleError(f"Two rules use the code {rule.code!r}.")
+    if unknown := (rule.needs | rule.may_read | rule.breaks.keys() | rule.cured.keys()) - FACTS.keys():
+        raise RuleError(f"Rule {rule.code!r} names {sorted(unknown)}, which vocabulary.py does not hold.")
+    if missing := rule.needs - rule.breaks.keys():
+        raise RuleError(f"The example of rule {rule.code!r} lacks {sorted(missing)}.")
+    if not rule.why:
+        raise RuleError(f"Rule {rule.code!r} gives no reason.")
+    if not any(name for _, name, _, _ in string.Formatter().parse(rule.message)) and "{" in rule.message:
+        raise RuleError(f"The message of rule {rule.code!r} has a brace that names nothing.")
+    RULES[rule.code] = rule
+    return rule
+
+
+def rule(
+    *,
+    code: str,
+    severity: Severity,
+    message: str,
+    breaks: Mapping[str, Any],
+    field: str | None = None,
+    cured: Mapping[str, Any] | None = None,
+) -> Callable[[Ask], Rule]:
+    """Register a function as a rule.
+
+    Its parameters are the facts it reads (one with a default is read only when known), its docstring is the
+    reason for the rule.
+    """
+
+    def register(ask: Ask) -> Rule:
+        parameters = inspect.signature(ask).parameters.values()
+        optional = frozenset(p.name for p in parameters if p.default is not p.empty)
+        needs = frozenset(p.name for p in parameters) - optional
+        why = inspect.getdoc(ask) or ""
+        return add(Rule(code, severity, field, message, ask, needs, optional, breaks, cured or {}, why))
+
+    return register
+
+
+def check(known: Mapping[str, Any]) -> Report:
+    """Ask every rule whose facts are known; list the others as unasked. Changes nothing.
+
+    `known` maps fact names of `vocabulary.FACTS` to values. A fact that is absent is unknown; so is one that
+    is `None`.
+    """
+    facts = {name: value for name, value in known.items() if value is not None}
+    findings: list[Finding] = []
+    unasked: dict[str, tuple[str, ...]] = {}
+    for each in RULES.values():
+        if missing := each.needs - facts.keys():
+            unasked[each.code] = tuple(sorted(missing))
+        else:
+            findings.extend(each.findings(facts))
+    findings.sort(key=lambda finding: _ORDER[finding.severity])
+    return Report(tuple(findings), unasked)
+
+
+_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.ADVICE: 2}

@@ -1,0 +1,1 @@
+"""Limits and recommended ranges of every number in the settings table."""

@@ -1,0 +1,1 @@
+"""What every job must say: which model, which method, which data, which strategy."""

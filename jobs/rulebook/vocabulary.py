@@ -1,0 +1,109 @@
+"""Every fact a rule may read, by where it comes from. A fact that is not known is simply absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .settings_table import SETTINGS
+
+
+class Source(StrEnum):
+    """Who knows a fact."""
+
+    CHOICES = "choices"
+    MODEL = "model"
+    DATASET = "dataset"
+    MACHINE = "machine"
+    ACCOUNT = "account"
+    MEASURED = "measured"
+
+
+@dataclass(frozen=True)
+class Fact:
+    name: str
+    source: Source
+    meaning: str
+
+
+_CHOICES = {setting.fact: setting.label for setting in SETTINGS.values()} | {
+    "unknown_keys": "(dotted name, nearest known name or None) of each key the specification does not know",
+    "unreadable": "(dotted name, value given, what was expected) of each value that could not be read",
+    "given": "facts of the settings that were given, as opposed to filled from defaults",
+}
+
+_MODEL = {
+    "model_listed": "the model is in the catalogue",
+    "similar_models": "names of the catalogue that are near the one given, nearest first",
+    "family": "name of the model family",
+    "lora_modules": "names of all modules of the model that can carry LoRA (last part of their path)",
+    "lora_targets": "recommended LoRA target modules",
+    "expert_modules": "names of modules that PEFT adapts as 3-D expert parameters",
+    "supports_chat": "the tokenizer has a chat template",
+    "chat_model": "name of a model at hand that has a chat template",
+    "context_length": "tokens the model was built for",
+    "position_table": "positions are looked up in a learned table, which ends at context_length",
+    "model_cache": "cached, partial, absent or local",
+    "bytes_to_fetch": "bytes still to download before the model can be loaded",
+    "gated": "the hub asks for an accepted licence and a token",
+    "unsafe_weights": "the weights come only as pickle files",
+    "parameters": "number of parameters",
+    "supports_checkpointing": "the architecture can do gradient checkpointing",
+    "packing_leaks": "packed rows see their neighbours in this architecture",
+    "untrainable": "why TRL cannot train this architecture at all",
+    "disagreements": "sentences saying where the model's own files and its family row differ",
+    "hidden_size": "width of the model", "intermediate_size": "width of the MLP", "layers": "number of layers",
+    "attention_width": "heads × head size", "key_value_width": "key/value heads × head size",
+    "vocabulary_size": "rows of the embedding",
+}
+
+_DATASET = {
+    "dataset_found": "the dataset exists and belongs to this person",
+    "dataset_status": "reading, ready or failed",
+    "dataset_name": "its name",
+    "dataset_format": "messages, text, preference, prompt_completion or unknown",
+    "dataset_columns": "column names in the file",
+    "conversational": "rows are lists of messages rather than plain strings",
+    "convertible_to": "formats the dataset can be converted to",
+    "rows": "rows in the file, good and bad",
+    "bad_row_count": "rows that cannot be trained on",
+    "bad_row_lines": "line numbers of the first bad rows",
+    "bad_row_reason": "the most frequent reason for a bad row",
+    "equal_pairs": "preference rows whose chosen and rejected answers are the same",
+    "token_ceiling": "an upper bound for the tokens of the longest row",
+}
+
+_MACHINE = {
+    "offline": "the portal may not reach the hub",
+    "hub_token": "a hub token is set",
+    "bytes_per_second": "download speed to expect",
+    "disk_free": "free bytes where models and runs are kept",
+    "packages": "names of optional packages that are installed",
+    "gpus": "number of GPUs a job can use",
+    "gpu_memory": "memory of the largest GPU in bytes",
+    "bf16": "the GPU computes in bfloat16",
+}
+
+_ACCOUNT = {
+    "active_jobs": "jobs of this person that have not ended",
+    "active_jobs_limit": "how many of those one person may have",
+}
+
+_MEASURED = {
+    "rows_prepared": "rows left after tokenising, cutting and masking",
+    "rows_given": "rows handed to the trainer",
+}
+
+_BY_SOURCE = {
+    Source.CHOICES: _CHOICES,
+    Source.MODEL: _MODEL,
+    Source.DATASET: _DATASET,
+    Source.MACHINE: _MACHINE,
+    Source.ACCOUNT: _ACCOUNT,
+    Source.MEASURED: _MEASURED,
+}
+
+FACTS: Mapping[str, Fact] = {
+    name: Fact(name, source, meaning) for source, names in _BY_SOURCE.items() for name, meaning in names.items()
+}

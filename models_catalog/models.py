@@ -1,0 +1,91 @@
+"""What the portal knows about models before it has seen one: families, and base models of each."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+
+class ModelFamily(models.Model):
+    """Architectures that share module names: LoRA targets, chat flag and limits to assume for a model of it."""
+
+    name = models.CharField(max_length=60, unique=True)
+    model_types = models.JSONField(default=list, blank=True, help_text="Values of model_type in config.json.")
+    name_patterns = models.JSONField(default=list, blank=True, help_text="Regular expressions searched in a model's name, case ignored.")
+    lora_targets = models.JSONField(default=list, help_text="Recommended LoRA target modules.")
+    lora_modules = models.JSONField(default=list, blank=True, help_text="All modules that can carry LoRA; empty when not known.")
+    expert_modules = models.JSONField(default=list, blank=True, help_text="Modules that are 3-D expert parameters (mixture of experts).")
+    supports_chat = models.BooleanField(default=False, help_text="Its models usually carry a chat template.")
+    position_table = models.BooleanField(default=False, help_text="Positions come from a learned table: rows past its end crash.")
+    supports_checkpointing = models.BooleanField(default=True, help_text="Can do gradient checkpointing.")
+    packing_leaks = models.BooleanField(default=False, help_text="Packed rows see their neighbours.")
+    untrainable = models.CharField(max_length=300, blank=True, help_text="Why TRL cannot train it; empty when it can.")
+    notes = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "model families"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BaseModel(models.Model):
+    """One model that can be fine-tuned: a repository of the hub, or a folder that staff registered."""
+
+    class Source(models.TextChoices):
+        HUB = "hub", "Hub"
+        LOCAL = "local", "Local folder"
+
+    name = models.CharField(max_length=200, unique=True, help_text="Hub id (owner/name), or the name of a local model.")
+    source = models.CharField(max_length=5, choices=Source, default=Source.HUB)
+    path = models.CharField(max_length=500, blank=True, help_text="Folder of a local model, under one of FORETUNE_LOCAL_ROOTS.")
+    family = models.ForeignKey(ModelFamily, on_delete=models.PROTECT, related_name="base_models")
+    parameters = models.BigIntegerField(null=True, blank=True)
+    size_bytes = models.BigIntegerField(null=True, blank=True, help_text="Bytes to download.")
+    context_length = models.PositiveIntegerField(null=True, blank=True)
+    supports_chat = models.BooleanField(null=True, blank=True, help_text="Empty: as its family.")
+    gated = models.BooleanField(default=False, help_text="The hub asks for an accepted licence and a token.")
+    licence = models.CharField(max_length=60, blank=True)
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(source="local", path__gt="") | Q(source="hub", path=""), name="local_models_have_a_path"),
+            models.CheckConstraint(condition=Q(parameters__isnull=True) | Q(parameters__gt=0), name="parameters_are_positive"),
+            models.CheckConstraint(condition=Q(size_bytes__isnull=True) | Q(size_bytes__gt=0), name="size_is_positive"),
+            models.CheckConstraint(condition=Q(context_length__isnull=True) | Q(context_length__gt=0), name="context_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Download(models.Model):
+    """The fetching of a model's files from the hub, one at a time for each model."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="downloads")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    bytes_done = models.BigIntegerField(default=0)
+    bytes_total = models.BigIntegerField(null=True)
+    error = models.JSONField(null=True, help_text="A finding.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["model"], condition=Q(state__in=["queued", "running"]), name="one_download_per_model"),
+            models.CheckConstraint(condition=Q(bytes_total__isnull=True) | Q(bytes_done__lte=F("bytes_total")), name="done_within_total"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.state})"

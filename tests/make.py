@@ -1,0 +1,1 @@
+"""Plain functions that make things for tests, with literal values. Named people: owner, colleague, stranger, admin."""
