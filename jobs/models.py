@@ -59,6 +59,9 @@ class Job(models.Model):
 
     attempt = models.PositiveIntegerField(default=0, help_text="Counts claims; fences writes of earlier attempts.")
     machine = models.CharField(max_length=200, blank=True)
+    slot = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Its place on the machine: the number of its GPU, or 0 without one."
+    )
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
 
@@ -75,6 +78,9 @@ class Job(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=State.values), name="job_state_is_known"),
+            models.UniqueConstraint(
+                fields=["machine", "slot"], condition=Q(state__in=ON_A_MACHINE), name="one_job_per_slot_of_a_machine"
+            ),
             models.CheckConstraint(condition=Q(finished_at__isnull=True) | Q(state__in=ENDED), name="only_ended_jobs_have_an_end"),
         ]
         indexes = [

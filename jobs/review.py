@@ -1,0 +1,147 @@
+"""The one door to the rulebook from Django: gather what is known about a job, ask, and apply offered cures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from datasets_app.facts import dataset_facts
+from datasets_app.models import Dataset
+from datasets_app.services import convert_dataset
+from models_catalog import catalogue
+from models_catalog.services import start_download
+
+from .machine import machine_facts
+from .models import Job
+from .rulebook import Action, Choices, Fix, Report, check, read
+from .rulebook.estimate import Estimate, estimate
+from .rulebook.settings_table import SETTINGS
+
+TARGETS = "lora.target_modules"
+
+
+class NoSuchFix(LookupError):
+    """The report, as it is now, does not offer the cure that was asked for."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """One report with everything it was made from. `choices` have the recommended LoRA targets filled in."""
+
+    choices: Choices
+    facts: Mapping[str, Any]
+    report: Report
+    estimate: Estimate
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer of a check, as in the public contract, with the settings that would be used."""
+        return {**self.report.as_dict(), "estimate": self.estimate.as_dict(), "spec": self.choices.spec()}
+
+    def plain_facts(self) -> dict[str, Any]:
+        """The facts as JSON can hold them."""
+        plain: dict[str, Any] = json.loads(json.dumps(dict(self.facts), default=sorted))
+        return plain
+
+
+def review(choices: Choices, *, user: User | None, job: Job | None = None) -> Review:
+    """Ask the rulebook about some choices of `user`, on the machine this process runs on.
+
+    With `job`, the choices are those of a job that was submitted: it is not counted against itself. Without a
+    user nothing is known about data and account, and the report says so.
+    """
+    facts = _gather(choices, user, job)
+    filled = _with_targets(choices, facts)
+    facts = filled.facts() | facts
+    report = check(facts)
+    return Review(filled, facts, report, estimate(_sound(facts, report)))
+
+
+def review_job(job: Job) -> Review:
+    """Ask again about a job that was submitted, with everything as it is today."""
+    return review(read(job.spec), user=job.owner, job=job)
+
+
+def choices_of(job: Job) -> Choices:
+    """What the author of a job chose, without what was filled in from defaults and recommendations."""
+    given = _given(job)
+    values = read(job.spec).values
+    return Choices({path: value for path, value in values.items() if SETTINGS[path].fact in given})
+
+
+def apply_fix(choices: Choices, *, code: str, index: int = 0, field: str | None = None, user: User) -> Choices:
+    """Apply a cure that the report offers now: its changes, and its action if it has one.
+
+    `index` counts the cures of all findings with this code, in the order of the report; `field` narrows them
+    to one field. Raises NoSuchFix when the report no longer offers it.
+    """
+    findings = [each for each in review(choices, user=user).report if each.code == code]
+    offered = [fix for each in findings if field in (None, each.field) for fix in each.fixes]
+    if not 0 <= index < len(offered):
+        raise NoSuchFix(code)
+    return _applied(choices, offered[index], user)
+
+
+def _given(job: Job) -> tuple[str, ...]:
+    """Facts of the settings its author gave; its stored specification holds all of them."""
+    return tuple(job.facts.get("given", ()))
+
+
+def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, Any]:
+    facts = choices.facts() | machine_facts()
+    if job is not None:
+        facts["given"] = _given(job)
+    if name := facts.get("model"):
+        facts |= catalogue.model_facts(name)
+    if user is not None:
+        facts |= _account_facts(user, job)
+        if dataset := facts.get("dataset"):
+            facts |= dataset_facts(dataset, user)
+    return facts
+
+
+def _account_facts(user: User, job: Job | None) -> dict[str, Any]:
+    """A submitted job stands in line behind the earlier ones only, so it counts no later ones either."""
+    others = Job.objects.active().filter(owner=user)
+    earlier = others.filter(pk__lt=job.pk) if job else others
+    return {"active_jobs": earlier.count(), "active_jobs_limit": settings.ENVIRONMENT.max_active_jobs}
+
+
+def _with_targets(choices: Choices, facts: Mapping[str, Any]) -> Choices:
+    """Recommended LoRA targets where none were given, so that what is checked is what will be trained."""
+    targets = facts.get("lora_targets")
+    unread = any(path == TARGETS for path, _, _ in choices.unreadable)
+    if not targets or unread or choices.values.get(TARGETS) is not None or not facts.get("lora_enabled"):
+        return choices
+    return choices.changed({TARGETS: tuple(targets)})
+
+
+def _sound(facts: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Facts that no error is about: arithmetic on a wrong number tells nobody anything."""
+    wrong = {SETTINGS[finding.field].fact for finding in report.errors if finding.field in SETTINGS}
+    return {name: value for name, value in facts.items() if name not in wrong}
+
+
+def _applied(choices: Choices, fix: Fix, user: User) -> Choices:
+    changes = dict(fix.changes)
+    if "model.name" in changes and choices.values.get(TARGETS) is not None:
+        changes.setdefault(TARGETS, None)  # they were another model's; the new one's are recommended
+    if fix.action is not None:
+        changes |= _run(fix.action, choices, user)
+    return choices.changed(changes)
+
+
+def _run(action: Action, choices: Choices, user: User) -> dict[str, Any]:
+    """Do what a cure needs beyond settings; answers with the settings that follow from it."""
+    if action.name == "convert-dataset":
+        dataset = Dataset.objects.visible_to(user).get(pk=choices.values["data.dataset"])
+        converted = convert_dataset(dataset=dataset, to=action.arguments["to"])
+        return {"data.dataset": str(converted.pk)}
+    model = catalogue.find(action.arguments["model"])
+    if model is not None:
+        start_download(model=model)
+    return {}
