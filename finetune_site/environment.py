@@ -1,28 +1,189 @@
-"""Settings that come from environment variables: typed, documented, and refused clearly when wrong."""
+"""Settings that come from environment variables: typed, documented, and refused clearly when wrong.
+
+`docs/operations.md` shows them as a table made from this class: `python -m finetune_site.environment`.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+import socket
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+import annotated_types
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "FORETUNE_"
+
+
+class WrongEnvironment(ImproperlyConfigured):
+    """A variable has a value the portal cannot start with; the message is meant for the person at the terminal."""
+
+
+def _split(separator: str) -> BeforeValidator:
+    return BeforeValidator(
+        lambda value: (
+            tuple(part.strip() for part in value.split(separator) if part.strip()) if isinstance(value, str) else value
+        )
+    )
+
+
+def _rate(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d*/(sec|min|hour|day)", value):
+        raise ValueError
+    return value
+
+
+def _database(value: str) -> str:
+    if value and "postgresql" not in dj_database_url.parse(value).get("ENGINE", ""):
+        raise ValueError
+    return value
+
+
+def _plain_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", value):
+        raise ValueError
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, _split(","), "names separated by commas"]
+Folders = Annotated[tuple[Path, ...], NoDecode, _split(":"), "folders separated by colons"]
+Rate = Annotated[str, AfterValidator(_rate), "a number of calls by period, such as 600/min (sec, min, hour or day)"]
+DatabaseUrl = Annotated[str, AfterValidator(_database), "postgresql://user:password@host:5432/name, or empty"]
+PlainName = Annotated[str, AfterValidator(_plain_name), "1–80 letters, digits, dots, dashes or underscores"]
+Folder = Annotated[Path, "a folder"]
+Secret = Annotated[str, "text"]
 
 
 class Environment(BaseSettings):
-    """One field a variable; `FORETUNE_HOME` fills `home`, and so on."""
+    """One field a variable: `FORETUNE_HOME` fills `home`, and so on."""
 
-    model_config = SettingsConfigDict(env_prefix="FORETUNE_", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True)
 
-    home: Path = Field(ROOT / "var", description="Where database, uploads, runs, models and the secret key lie.")
+    home: Folder = Field(ROOT / "var", description="Where database, uploads, runs, models and the secret key lie.")
+    database_url: DatabaseUrl = Field(
+        "", validation_alias="DATABASE_URL", description="PostgreSQL address. Empty: SQLite in the home."
+    )
     debug: bool = Field(False, description="Show tracebacks in the browser. Never on a shared machine.")
-    allowed_hosts: str = Field("localhost,127.0.0.1,[::1]", description="Host names the portal answers to, separated by commas.")
-    local_roots: str = Field("", description="Folders under which staff may register models, separated by colons. Default: models/ in the home.")
+    allowed_hosts: Names = Field(
+        ("localhost", "127.0.0.1", "[::1]"),
+        description="Host names the portal answers to. `serve --host` adds its own.",
+    )
+    trusted_origins: Names = Field(
+        (), description="Addresses whose forms are accepted behind a proxy, such as https://tune.example.org."
+    )
+    proxies: Names = Field(
+        (), description="Addresses of reverse proxies whose X-Forwarded-For and -Proto are believed. Empty: nobody's."
+    )
+    tls: bool = Field(
+        False, description="People reach the portal by https only: secure cookies, HSTS, http is sent on to https."
+    )
+    local_roots: Folders = Field(
+        (), description="Folders under which staff may register models. Empty: models/ in the home."
+    )
     max_active_jobs: int = Field(20, ge=1, description="Jobs one person may have waiting or running.")
     max_upload_mb: int = Field(20_000, ge=1, description="Largest upload in MB.")
-    download_mb_per_second: float = Field(20.0, gt=0, description="Download speed assumed for time estimates, in MB/s.")
-    database_url: str = Field("", validation_alias="DATABASE_URL", description="PostgreSQL address; empty means SQLite in the home.")
+    download_mb_per_second: float = Field(20.0, gt=0, description="Download speed that time estimates assume, in MB/s.")
+    machine_name: PlainName = Field(
+        default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:80] or "machine",
+        description="Name of this machine in the queue. Two machines on one database need two names.",
+    )
+    tick_seconds: float = Field(3.0, ge=0.2, le=60, description="How often the queue is looked at, in seconds.")
+    api_rate: Rate = Field("600/min", description="API calls one person may make.")
+    anonymous_rate: Rate = Field("60/min", description="API calls one address may make without a token.")
+    login_rate: Rate = Field("20/min", description="Calls for a token one address may make.")
+    login_failures: int = Field(5, ge=1, description="Wrong passwords in a row that lock an account for one address.")
+    login_lock_minutes: int = Field(15, ge=1, description="How long such a lock lasts, in minutes.")
+    token_days: int = Field(90, ge=1, le=3650, description="Days until an API token ends, unless its owner says less.")
     offline: bool = Field(False, validation_alias="HF_HUB_OFFLINE", description="Never reach the model hub.")
-    hub_token: str = Field("", validation_alias="HF_TOKEN", description="Token for gated models of the hub.")
+    hub_token: Secret = Field(
+        "", validation_alias="HF_TOKEN", repr=False, description="Token for gated models of the hub."
+    )
+
+
+def variable(name: str) -> str:
+    """The environment variable that fills a field."""
+    return str(Environment.model_fields[name].validation_alias or f"{PREFIX}{name.upper()}")
+
+
+def wanted(field: FieldInfo) -> str:
+    """What a value must be, in words: "a whole number, at least 1"."""
+    said = [note for note in field.metadata if isinstance(note, str)]
+    kinds: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+    return ", ".join(said or [kinds[field.annotation], *_limits(field)])
+
+
+def _limits(field: FieldInfo) -> Iterator[str]:
+    for limit in field.metadata:
+        match limit:
+            case annotated_types.Ge(ge=value):
+                yield f"at least {value}"
+            case annotated_types.Gt(gt=value):
+                yield f"above {value}"
+            case annotated_types.Le(le=value):
+                yield f"at most {value}"
+
+
+def read_environment() -> Environment:
+    """The variables as values; raises `WrongEnvironment` naming every wrong and every unknown one."""
+    problems = list(_unknown_variables())
+    try:
+        environment = Environment()
+    except ValidationError as wrong:
+        problems += [_sentence(error) for error in wrong.errors(include_url=False)]
+    if problems:
+        raise WrongEnvironment("\n".join(problems))
+    return environment
+
+
+def _sentence(error: Any) -> str:
+    by_variable = {variable(name): field for name, field in Environment.model_fields.items()}
+    name = str(error["loc"][0])
+    name = name if name in by_variable else variable(name)
+    got = "" if name in ("DATABASE_URL", "HF_TOKEN") else f"; got {error['input']!r}"  # these hold passwords
+    return f"{name} must be {wanted(by_variable[name])}{got}."
+
+
+def _unknown_variables() -> Iterator[str]:
+    """A misspelt variable would be ignored in silence, and its default used."""
+    known = [variable(name) for name in Environment.model_fields]
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            nearest = get_close_matches(name, known, n=1)
+            yield f"{name} is not a setting." + (f" Did you mean {nearest[0]}?" if nearest else "")
+
+
+def table() -> str:
+    """Every variable as a Markdown table."""
+    lines = ["| Variable | What it does | Must be | Default |", "|---|---|---|---|"]
+    for name, field in Environment.model_fields.items():
+        lines.append(f"| `{variable(name)}` | {field.description} | {wanted(field)} | {_default(field)} |")
+    return "\n".join(lines)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory:
+        return "the host name"
+    match field.default:
+        case bool(value):
+            return f"`{str(value).lower()}`"
+        case Path() as path:
+            return f"`{path.relative_to(ROOT)}/` in the checkout"
+        case () | "":
+            return "empty"
+        case tuple(parts):
+            return f"`{','.join(parts)}`"
+        case value:
+            return f"`{value}`"
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201

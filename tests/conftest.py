@@ -1,9 +1,68 @@
-"""Every test run has a home of its own, off the network."""
+"""Every test run has a home of its own, off the network; markers choose themselves by what this machine has."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
-os.environ["FORETUNE_HOME"] = tempfile.mkdtemp(prefix="foretune-tests-")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+_HOME = tempfile.mkdtemp(prefix="foretune-tests-")
+os.environ["FORETUNE_HOME"] = _HOME
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["FORETUNE_MACHINE_NAME"] = "testmachine"
+
+import pytest  # noqa: E402
+
+
+def _browser() -> bool:
+    return bool(shutil.which("chromium") or shutil.which("google-chrome"))
+
+
+def _postgres() -> bool:
+    return os.environ.get("DATABASE_URL", "").startswith("postgres")
+
+
+@cache
+def _gpu() -> bool:
+    """Importing torch takes seconds, so it is only asked when a test wants a GPU."""
+    if not find_spec("torch"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+NEEDS: dict[str, tuple[Callable[[], bool], str]] = {
+    "browser": (_browser, "needs Chromium"),
+    "postgres": (_postgres, "needs DATABASE_URL to name a PostgreSQL server (make test-postgres)"),
+    "gpu": (_gpu, "needs a CUDA device"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, (available, reason) in NEEDS.items():
+            if item.get_closest_marker(marker) and not available():
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_throttled_by_the_test_before() -> Iterator[None]:
+    from django.core.cache import cache as django_cache
+
+    yield
+    django_cache.clear()
+
+
+@pytest.fixture
+def home() -> Path:
+    """The home of this run."""
+    return Path(_HOME)
