@@ -5,18 +5,41 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from .checks import validate_names, validate_patterns
+
 
 class ModelFamily(models.Model):
     """Architectures that share module names: LoRA targets, chat flag and limits to assume for a model of it."""
 
     name = models.CharField(max_length=60, unique=True)
-    model_types = models.JSONField(default=list, blank=True, help_text="Values of model_type in config.json.")
-    name_patterns = models.JSONField(default=list, blank=True, help_text="Regular expressions searched in a model's name, case ignored.")
-    lora_targets = models.JSONField(default=list, help_text="Recommended LoRA target modules.")
-    lora_modules = models.JSONField(default=list, blank=True, help_text="All modules that can carry LoRA; empty when not known.")
-    expert_modules = models.JSONField(default=list, blank=True, help_text="Modules that are 3-D expert parameters (mixture of experts).")
+    model_types = models.JSONField(
+        default=list, validators=[validate_names], blank=True, help_text="Values of model_type in config.json."
+    )
+    name_patterns = models.JSONField(
+        default=list,
+        validators=[validate_patterns],
+        blank=True,
+        help_text="Regular expressions searched in a model's name, case ignored.",
+    )
+    lora_targets = models.JSONField(
+        default=list, validators=[validate_names], help_text="Recommended LoRA target modules."
+    )
+    lora_modules = models.JSONField(
+        default=list,
+        validators=[validate_names],
+        blank=True,
+        help_text="All modules that can carry LoRA; empty when not known.",
+    )
+    expert_modules = models.JSONField(
+        default=list,
+        validators=[validate_names],
+        blank=True,
+        help_text="Modules that are 3-D expert parameters (mixture of experts).",
+    )
     supports_chat = models.BooleanField(default=False, help_text="Its models usually carry a chat template.")
-    position_table = models.BooleanField(default=False, help_text="Positions come from a learned table: rows past its end crash.")
+    position_table = models.BooleanField(
+        default=False, help_text="Positions come from a learned table: rows past its end crash."
+    )
     supports_checkpointing = models.BooleanField(default=True, help_text="Can do gradient checkpointing.")
     packing_leaks = models.BooleanField(default=False, help_text="Packed rows see their neighbours.")
     untrainable = models.CharField(max_length=300, blank=True, help_text="Why TRL cannot train it; empty when it can.")
@@ -25,6 +48,7 @@ class ModelFamily(models.Model):
     class Meta:
         ordering = ["name"]
         verbose_name_plural = "model families"
+        constraints = [models.CheckConstraint(condition=Q(name__gt=""), name="family_has_a_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -39,7 +63,9 @@ class BaseModel(models.Model):
 
     name = models.CharField(max_length=200, unique=True, help_text="Hub id (owner/name), or the name of a local model.")
     source = models.CharField(max_length=5, choices=Source, default=Source.HUB)
-    path = models.CharField(max_length=500, blank=True, help_text="Folder of a local model, under one of FORETUNE_LOCAL_ROOTS.")
+    path = models.CharField(
+        max_length=500, blank=True, help_text="Folder of a local model, under one of FORETUNE_LOCAL_ROOTS."
+    )
     family = models.ForeignKey(ModelFamily, on_delete=models.PROTECT, related_name="base_models")
     parameters = models.BigIntegerField(null=True, blank=True)
     size_bytes = models.BigIntegerField(null=True, blank=True, help_text="Bytes to download.")
@@ -52,10 +78,17 @@ class BaseModel(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=Q(source="local", path__gt="") | Q(source="hub", path=""), name="local_models_have_a_path"),
-            models.CheckConstraint(condition=Q(parameters__isnull=True) | Q(parameters__gt=0), name="parameters_are_positive"),
+            models.CheckConstraint(condition=Q(name__gt=""), name="model_has_a_name"),
+            models.CheckConstraint(
+                condition=Q(source="local", path__gt="") | Q(source="hub", path=""), name="local_models_have_a_path"
+            ),
+            models.CheckConstraint(
+                condition=Q(parameters__isnull=True) | Q(parameters__gt=0), name="parameters_are_positive"
+            ),
             models.CheckConstraint(condition=Q(size_bytes__isnull=True) | Q(size_bytes__gt=0), name="size_is_positive"),
-            models.CheckConstraint(condition=Q(context_length__isnull=True) | Q(context_length__gt=0), name="context_is_positive"),
+            models.CheckConstraint(
+                condition=Q(context_length__isnull=True) | Q(context_length__gt=0), name="context_is_positive"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -77,15 +110,31 @@ class Download(models.Model):
     bytes_total = models.BigIntegerField(null=True)
     error = models.JSONField(null=True, help_text="A finding.")
     created_at = models.DateTimeField(auto_now_add=True)
+    touched_at = models.DateTimeField(auto_now=True, help_text="Last sign of life; long ago means its worker has died.")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["model"], condition=Q(state__in=["queued", "running"]), name="one_download_per_model"),
-            models.CheckConstraint(condition=Q(bytes_total__isnull=True) | Q(bytes_done__lte=F("bytes_total")), name="done_within_total"),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running", "done", "failed"]), name="download_state_is_known"
+            ),
+            models.UniqueConstraint(
+                fields=["model"], condition=Q(state__in=["queued", "running"]), name="one_download_per_model"
+            ),
+            models.CheckConstraint(
+                condition=Q(bytes_total__isnull=True) | Q(bytes_done__lte=F("bytes_total")), name="done_within_total"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.model} ({self.state})"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.bytes_done // self.bytes_total if self.bytes_total else 0
