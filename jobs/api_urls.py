@@ -1,5 +1,14 @@
-"""Calls of the API about jobs."""
+"""The addresses of jobs under /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from .api import ArtifactView, JobViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("jobs", JobViewSet, basename="jobs")
+
+urlpatterns = [
+    *router.urls,
+    path("jobs/<int:pk>/artifacts/<path:name>", ArtifactView.as_view(), name="jobs-artifact"),
+]

@@ -37,7 +37,8 @@ def gpu_count() -> int:
 
 
 @lru_cache(maxsize=1)
-def _installed(*, minute: int) -> dict[str, Any]:  # noqa: ARG001 (the minute is the key of the cache)
+def _installed(*, minute: int) -> dict[str, Any]:
+    """The minute is only the key of the cache."""
     packages = tuple(name for name in OPTIONAL_PACKAGES if find_spec(name))
     return {"packages": packages, **_gpu_facts()}
 

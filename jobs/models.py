@@ -44,12 +44,23 @@ class Job(models.Model):
     name = models.CharField(max_length=120)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     spec = models.JSONField(help_text="The effective specification, as in the public contract.")
-    facts = models.JSONField(default=dict, help_text="What was known about model, dataset, machine and account at submit.")
+    facts = models.JSONField(
+        default=dict, help_text="What was known about model, dataset, machine and account at submit."
+    )
     findings = models.JSONField(default=list, help_text="The report at submit.")
-    confirmed_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", help_text="Who accepted the warnings.")
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who accepted the warnings.",
+    )
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
-    base_model = models.ForeignKey("models_catalog.BaseModel", null=True, on_delete=models.SET_NULL, related_name="jobs")
+    base_model = models.ForeignKey(
+        "models_catalog.BaseModel", null=True, on_delete=models.SET_NULL, related_name="jobs"
+    )
     dataset = models.ForeignKey("datasets_app.Dataset", null=True, on_delete=models.SET_NULL, related_name="jobs")
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
 
@@ -68,7 +79,9 @@ class Job(models.Model):
     step = models.PositiveIntegerField(default=0)
     total_steps = models.PositiveIntegerField(null=True, blank=True)
     metrics = models.JSONField(default=dict, help_text="The latest of each: loss, learning_rate, …")
-    progress = models.JSONField(default=dict, help_text="What is being done now, and the seconds left: {text, eta_seconds}.")
+    progress = models.JSONField(
+        default=dict, help_text="What is being done now, and the seconds left: {text, eta_seconds}."
+    )
     error = models.JSONField(null=True, blank=True, help_text="Why it failed or was refused: a finding.")
     result = models.JSONField(default=dict, help_text="What came out: rows used, artifacts, versions.")
 
@@ -81,7 +94,9 @@ class Job(models.Model):
             models.UniqueConstraint(
                 fields=["machine", "slot"], condition=Q(state__in=ON_A_MACHINE), name="one_job_per_slot_of_a_machine"
             ),
-            models.CheckConstraint(condition=Q(finished_at__isnull=True) | Q(state__in=ENDED), name="only_ended_jobs_have_an_end"),
+            models.CheckConstraint(
+                condition=Q(finished_at__isnull=True) | Q(state__in=ENDED), name="only_ended_jobs_have_an_end"
+            ),
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="job_history"),

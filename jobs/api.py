@@ -1,0 +1,172 @@
+"""The jobs of the API: check, submit, follow, stop, fetch."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import FileResponse, Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView
+from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from finetune_site.problems import Problem, problem
+
+from . import services
+from .artifacts import artifact_path
+from .history import JobFilter, curve
+from .models import Job
+from .review import review
+from .run_folder import RunFolder
+from .serializers import (
+    ArtifactSerializer,
+    EventsSerializer,
+    JobRequest,
+    JobSerializer,
+    LogSerializer,
+    MetricsSerializer,
+    ProblemSerializer,
+    ReviewSerializer,
+)
+
+LOG_BYTES, MOST_LOG_BYTES = 64 << 10, 1 << 20
+POINTS, MOST_POINTS = 1000, 10_000
+MOST = 2**63 - 1
+
+
+class OwnJobs:
+    """Jobs that whoever asks may see; others are not found."""
+
+    request: Request
+
+    def get_queryset(self) -> QuerySet[Job]:
+        return Job.objects.visible_to(asking(self.request)).select_related("owner").defer("facts")
+
+
+class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job]):
+    queryset = Job.objects.none()  # for the schema; see OwnJobs
+    serializer_class = JobSerializer
+    lookup_value_converter = "int"
+    filterset_class = JobFilter
+    search_fields = ("name",)
+    ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
+
+    def filter_queryset(self, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        """Ends with the newest first, so that equal rows do not change places between two pages."""
+        filtered = super().filter_queryset(queryset)
+        return filtered.order_by(*(filtered.query.order_by or ["-created_at"]), "-pk")
+
+    @extend_schema(request=JobRequest, responses={200: ReviewSerializer, 400: ProblemSerializer})
+    @action(detail=False, methods=["post"], pagination_class=None, filterset_class=None)
+    def check(self, request: Request) -> Response:
+        """Say everything that is known about a job before it starts. Stores nothing."""
+        asked = read_request(request)
+        return Response(review(asked["choices"], user=asking(request)).as_dict())
+
+    @extend_schema(request=JobRequest, responses={201: JobSerializer, 400: ProblemSerializer})
+    def create(self, request: Request) -> Response:
+        """Queue a job. Errors are answered with 400; warnings count as confirmed unless on_warning is refuse."""
+        asked = read_request(request)
+        try:
+            job = services.submit(
+                choices=asked["choices"], user=asking(request), confirmed=asked["on_warning"] == "accept"
+            )
+        except services.Refused as refused:
+            raise Problem("The job was not started.", refused.report.findings) from refused
+        return Response(self.get_serializer(job).data, status=201)
+
+    @extend_schema(request=None, responses={200: JobSerializer, 409: ProblemSerializer})
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: int) -> Response:
+        """Stop a job cleanly: at once while it waits, within seconds when it runs."""
+        try:
+            job = services.cancel(job=self.get_object(), by=asking(request))
+        except services.HasEnded as ended:
+            message = f"This job has ended ({str(ended).lower()}), so there is nothing to cancel."
+            raise problem(None, "job.has-ended", message, status=409) from ended
+        return Response(self.get_serializer(job).data)
+
+    @extend_schema(request=None, responses={201: JobSerializer, 400: ProblemSerializer})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: int) -> Response:
+        """Queue the same choices again, checked as they would be today."""
+        try:
+            job = services.retry(job=self.get_object(), by=asking(request))
+        except services.Refused as refused:
+            raise Problem("The job was not started again.", refused.report.findings) from refused
+        return Response(self.get_serializer(job).data, status=201)
+
+    @extend_schema(parameters=[OpenApiParameter("after", int)], responses=EventsSerializer)
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def events(self, request: Request, pk: int) -> Response:
+        """What the trainer has said, in order; `next` continues where this answer ends."""
+        after = whole_number(request, "after", default=0, least=0, most=MOST)
+        events, cursor = RunFolder(self.get_object().run_dir).events(after)
+        return Response({"events": events, "next": cursor})
+
+    @extend_schema(parameters=[OpenApiParameter("max_points", int)], responses=MetricsSerializer)
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def metrics(self, request: Request, pk: int) -> Response:
+        """The curves: one point for each logged step, thinned to about `max_points`."""
+        most = whole_number(request, "max_points", default=POINTS, least=2, most=MOST_POINTS)
+        return Response({"points": curve(self.get_object(), most)})
+
+    @extend_schema(parameters=[OpenApiParameter("bytes", int)], responses=LogSerializer)
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def log(self, request: Request, pk: int) -> Response:
+        """The end of the trainer's log."""
+        most = whole_number(request, "bytes", default=LOG_BYTES, least=1, most=MOST_LOG_BYTES)
+        return Response({"log": RunFolder(self.get_object().run_dir).log_tail(most)})
+
+    @extend_schema(responses=ArtifactSerializer(many=True))
+    @action(detail=True, pagination_class=None, filterset_class=None)
+    def artifacts(self, request: Request, pk: int) -> Response:
+        """What came out, with where to fetch it."""
+        return Response(self.get_serializer(self.get_object()).data["artifacts"])
+
+
+class FileRenderer(JSONRenderer):
+    """Lets a caller ask for a file by its type; an error is JSON all the same."""
+
+    media_type = "application/octet-stream"
+
+
+class ArtifactView(OwnJobs, GenericAPIView[Job]):
+    queryset = Job.objects.none()  # for the schema; see OwnJobs
+    renderer_classes = (JSONRenderer, FileRenderer)
+    filter_backends = ()
+    pagination_class = None
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def get(self, request: Request, pk: int, name: str) -> FileResponse:
+        """One file of a job."""
+        path = artifact_path(self.get_object(), name)
+        if path is None:
+            raise Http404
+        return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
+
+
+def asking(request: Request) -> User:
+    return cast(User, request.user)
+
+
+def read_request(request: Request) -> dict[str, Any]:
+    asked = JobRequest(data=request.data)
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
+
+
+def whole_number(request: Request, name: str, *, default: int, least: int, most: int) -> int:
+    """A number of the query string; one beyond the limits is taken as the limit."""
+    given = request.query_params.get(name, str(default))
+    try:
+        return max(least, min(most, int(given)))
+    except ValueError:
+        raise problem(name, "request.number", f"{name} must be a whole number; “{given[:60]}” was given.") from None

@@ -1,0 +1,256 @@
+"""One attempt at a job, from the second review to the end. Runs in a process of its own, which outlives the queue."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import humanize
+
+from datasets_app.models import Dataset
+from datasets_app.reading import good_rows
+from finetune_site.environment import ROOT
+from finetune_site.problems import new_reference
+from jobs.trainer.run_file import RunFile
+from models_catalog.cache import cache_state
+from models_catalog.downloads import fetch_model
+
+from .machine import gpu_count
+from .models import Job, State
+from .outcomes import conclude, disk, fail, unexpected
+from .patience import insist, patiently
+from .progress import Progress
+from .review import review_job
+from .run_folder import RunFolder
+from .services import move, record, ring
+
+logger = logging.getLogger(__name__)
+
+POLL = 0.3
+BEAT = 1.0
+"""Seconds between two looks at the row: for a wish to cancel, and to write down how it goes."""
+LEASE_EVERY = 5.0
+GRACE = 6.0
+"""Seconds from SIGTERM to SIGKILL."""
+ROWS_PER_BEAT = 1000
+SECRETS = ("HF_TOKEN", "DATABASE_URL", "DJANGO_SECRET_KEY")
+
+
+class Stopped(Exception):
+    """The attempt must end now: cancelled, taken away, or the machine is shutting down."""
+
+
+class Attempt:
+    """Holds the row and the folder of an attempt; `lock` is the descriptor of the folder's lock."""
+
+    def __init__(self, job: Job, lock: int) -> None:
+        self.job, self.lock = job, lock
+        self.folder = RunFolder(job.run_dir)
+        self.progress = Progress()
+        self.shutting_down = False
+        self._next_beat = self._next_lease = 0.0
+        self._written: dict[str, Any] = {}
+
+    def run(self) -> None:
+        """Review again, prepare, train, and write down how it ended."""
+        signal.signal(signal.SIGTERM, self._shut_down)
+        try:
+            with self._failures():
+                if self._still_allowed():
+                    model = self._fetch_model()
+                    self._write_inputs(model)
+                    exit_code = self._train()
+                    insist(lambda: conclude(self.job, exit_code=exit_code))
+        finally:
+            ring()
+
+    def _shut_down(self, signal_number: int, frame: FrameType | None) -> None:
+        self.shutting_down = True
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """What can go wrong before the trainer runs becomes a finding on the job."""
+        try:
+            yield
+        except Stopped:
+            insist(lambda: conclude(self.job, exit_code=None))
+        except OSError as error:
+            logger.exception("Job %s: its files", self.job.pk)
+            finding = disk(error)
+            insist(lambda: fail(self.job, finding.as_dict()))
+        except Exception:
+            reference = new_reference()
+            logger.exception("Job %s failed unexpectedly, reference %s", self.job.pk, reference)
+            insist(lambda: fail(self.job, unexpected(reference).as_dict()))
+
+    def _still_allowed(self) -> bool:
+        """The rules, asked again on this machine with everything as it is today."""
+        asked = review_job(self.job)
+        if asked.report.ok:
+            return True
+        first = asked.report.errors[0].as_dict()
+        findings = asked.report.as_dict()["findings"]
+        move(self.job, State.REFUSED, reason=first["message"], error=first, result={"findings": findings})
+        return False
+
+    def _fetch_model(self) -> Path:
+        """The folder of the base model, downloaded first if it is not at hand."""
+        self.beat(text="Looking for the model")
+        model = self.job.base_model
+        if model is None:
+            raise LookupError("The base model was deleted.")  # the review has just found it
+        cached = cache_state(model)
+        if cached.folder is not None and cached.bytes_to_fetch == 0:
+            return cached.folder
+        download = Downloading(self.beat)
+        return fetch_model(model, download.heard)
+
+    def _write_inputs(self, model: Path) -> None:
+        """run.json, and the usable rows beside it."""
+        dataset = self.job.dataset
+        if dataset is None:
+            raise LookupError("The dataset was deleted.")  # the review has just found it
+        run_file = RunFile(
+            job=self.job.pk,
+            attempt=self.job.attempt,
+            spec=self.job.spec,
+            model_path=str(model),
+            dataset_format=dataset.format,
+            conversational=dataset.conversational,
+            rows=write_whole(self.folder.train_file, self._lines(dataset)),
+            facts=self.job.facts,
+        )
+        write_whole(self.folder.run_file, [run_file.model_dump_json(indent=2)])
+
+    def _lines(self, dataset: Dataset) -> Iterator[str]:
+        rows = good_rows(dataset.path, dataset.format, dataset.conversational)
+        for number, row in enumerate(rows, start=1):
+            if number % ROWS_PER_BEAT == 0:
+                self.beat(text=f"Copying rows… {number} of {dataset.usable_rows}")
+            yield json.dumps(row, ensure_ascii=False) + "\n"
+
+    def _train(self) -> int:
+        """Start the trainer and follow it to its end; answers its exit code."""
+        with self.folder.log_file.open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-m", "jobs.trainer", str(self.folder.path)],
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=[self.lock],
+            )
+        self.folder.trainer_pid.write_text(str(process.pid))
+        try:
+            insist(lambda: move(self.job, State.RUNNING, reason="Training starts."))
+            return self._follow(process)
+        except Stopped:
+            return stop(process)
+        finally:
+            if process.poll() is None:
+                stop(process)
+
+    def _environment(self) -> dict[str, str]:
+        """The trainer's own environment: off the network, one GPU, none of the portal's secrets."""
+        kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        gpu = {"CUDA_VISIBLE_DEVICES": str(self.job.slot)} if gpu_count() else {}
+        return kept | gpu | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> int:
+        cursor = 0
+        while True:
+            code = process.poll()  # before reading, so that the last events are not missed
+            events, cursor = self.folder.events(cursor)
+            for event in events:
+                self.progress.add(event)
+            if code is not None and not events:
+                return code
+            self.beat(**self.progress.row())
+            time.sleep(0 if events else POLL)
+
+    def beat(self, **row: Any) -> None:
+        """Once a second: see whether to stop, write what is new about the row, keep the lease. Raises Stopped."""
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + BEAT
+        patiently(self._stop_if_asked, None)
+        if "text" in row:
+            row = {"progress": row}
+        if row == self._written and now < self._next_lease:
+            return
+        if patiently(lambda: record(self.job, **row), True):
+            self._written, self._next_lease = row, now + LEASE_EVERY
+        else:
+            raise Stopped
+
+    def _stop_if_asked(self) -> None:
+        row = Job.objects.filter(pk=self.job.pk).values_list("attempt", "cancel_requested").first()
+        if self.shutting_down or row is None or row != (self.job.attempt, False):
+            raise Stopped
+
+
+class Downloading:
+    """Turns bytes of a download into a sentence with the time left."""
+
+    def __init__(self, beat: Callable[..., None]) -> None:
+        self.beat = beat
+        self.started = time.monotonic()
+        self.first: int | None = None
+
+    def heard(self, done: int, total: int | None) -> None:
+        """One sign of life of the download."""
+        self.first = done if self.first is None else self.first
+        text = f"Downloading model… {size(done)}"
+        if total is None:
+            return self.beat(text=text)
+        eta = self._eta(done, total)
+        left = f", about {humanize.naturaldelta(eta)} left" if eta else ""
+        return self.beat(text=f"{text} of {size(total)}{left}", eta_seconds=eta, fraction=done / max(1, total))
+
+    def _eta(self, done: int, total: int) -> int | None:
+        fetched = done - (self.first or 0)
+        seconds = time.monotonic() - self.started
+        return round(seconds * (total - done) / fetched) if fetched and seconds > 1 else None
+
+
+def size(number: int) -> str:
+    return humanize.naturalsize(number, format="%.1f" if number >= 10**9 else "%.0f")
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """Ask the trainer's group to end, then make it; answers the exit code."""
+    _signal_group(process, signal.SIGTERM)
+    try:
+        return process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGKILL)
+        return process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def write_whole(path: Path, parts: Iterable[str]) -> int:
+    """Write a file so that it is there whole or not at all; answers how many parts it has."""
+    growing = path.with_name(f"{path.name}.part")
+    count = 0
+    with growing.open("w", encoding="utf-8") as file:
+        for count, part in enumerate(parts, start=1):  # noqa: B007
+            file.write(part)
+    growing.replace(path)
+    return count

@@ -1,0 +1,49 @@
+"""Finding jobs again, and what they left behind while they ran: curves and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import django_filters
+
+from .models import Job, State
+from .progress import MEASURES
+from .rulebook.settings_table import SETTINGS
+from .run_folder import Event, RunFolder
+
+METHOD = SETTINGS["training.method"]
+
+
+class JobFilter(django_filters.FilterSet):
+    """Narrows the history by state, training method and base model."""
+
+    state = django_filters.MultipleChoiceFilter(choices=State.choices)
+    method = django_filters.ChoiceFilter(field_name="spec__training__method", choices=list(METHOD.choices.items()))
+    model = django_filters.CharFilter(field_name="base_model__name")
+
+    class Meta:
+        model = Job
+        fields: tuple[str, ...] = ()
+
+
+def curve(job: Job, most_points: int) -> list[dict[str, Any]]:
+    """The points of a job's curves, at most so many; evaluations and the last point are always kept."""
+    return thinned(points(RunFolder(job.run_dir).all_events()), most_points)
+
+
+def points(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """One point for each step, with the loss of an evaluation on the step it was made after."""
+    by_step: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.get("event") in ("step", "eval"):
+            point = by_step.setdefault(event["step"], {"step": event["step"]})
+            point |= {name: event[name] for name in MEASURES if name in event}
+    return list(by_step.values())
+
+
+def thinned(curve: list[dict[str, Any]], most_points: int) -> list[dict[str, Any]]:
+    """Every n-th point, so that about `most_points` are left."""
+    every = max(1, -(-len(curve) // most_points))
+    last = len(curve) - 1
+    return [point for n, point in enumerate(curve) if n % every == 0 or n == last or "eval_loss" in point]

@@ -1,0 +1,111 @@
+"""How an attempt ended, told from what lies in its folder and how its process died."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from typing import Any
+
+from .models import Job, State
+from .progress import Progress
+from .rulebook import Finding, Severity
+from .run_folder import RunFolder
+from .services import move
+
+MOST_ATTEMPTS = 3
+"""Claims after which a job that never got as far as training is given up."""
+
+
+def conclude(job: Job, *, exit_code: int | None) -> None:
+    """Write down the end of an attempt. `exit_code` is None when nobody was there to see it.
+
+    Success needs a result as well as a clean exit. A job that had not begun to train goes back to the queue
+    when its machine stopped.
+    """
+    progress = told(job)
+    result = RunFolder(job.run_dir).result()
+    if result is not None and exit_code in (0, None):
+        _succeed(job, progress, result)
+    elif Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
+        move(job, State.CANCELLED, reason="Stopped as asked.", **_reached(progress))
+    elif exit_code is None and job.state == State.PREPARING and job.attempt < MOST_ATTEMPTS:
+        requeue(job, reason="The machine stopped before training began.")
+    else:
+        fail(job, progress.failure or died(exit_code).as_dict(), **_reached(progress))
+
+
+def told(job: Job) -> Progress:
+    """All that the trainer of this attempt has said."""
+    progress = Progress()
+    for event in RunFolder(job.run_dir).all_events():
+        progress.add(event)
+    return progress
+
+
+def requeue(job: Job, *, reason: str) -> None:
+    nowhere = {"machine": "", "slot": None, "lease_until": None, "started_at": None, "progress": {}}
+    move(job, State.QUEUED, reason=reason, **nowhere)
+
+
+def fail(job: Job, error: dict[str, Any], **changes: Any) -> None:
+    move(job, State.FAILED, reason=error["message"], error=error, **changes)
+
+
+def _succeed(job: Job, progress: Progress, result: dict[str, Any]) -> None:
+    reached = _reached(progress)
+    everything = {**job.result, **reached["result"], **result}
+    move(job, State.SUCCEEDED, **{**reached, "result": everything})
+
+
+def _reached(progress: Progress) -> dict[str, Any]:
+    row = progress.row()
+    return {
+        "step": row["step"],
+        "total_steps": row["total_steps"],
+        "metrics": row["metrics"],
+        "result": progress.result,
+    }
+
+
+def died(exit_code: int | None) -> Finding:
+    """Why a trainer is gone that said nothing about it."""
+    if exit_code is None:
+        return _failure("run.machine-stopped", "The machine stopped while this job was training. Retry the job.")
+    if exit_code < 0 or exit_code == 128 + signal.SIGTERM:
+        name = signal.Signals(-exit_code).name if exit_code < 0 else "SIGTERM"
+        return _failure(
+            "run.killed",
+            f"The training process was ended from outside ({name}), which mostly means that the machine ran out of "
+            "memory or was shut down. Retry the job; if it happens again, halve the batch size.",
+        )
+    return _failure(
+        "run.ended-silently",
+        f"The training process ended with code {exit_code} and gave no reason. Its log has the last lines.",
+    )
+
+
+def disk(error: OSError) -> Finding:
+    """A file of the job could not be written or read."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _failure(
+            "run.disk-full",
+            "The disk of the machine is full, so the job's files could not be written. "
+            "Ask whoever runs this portal to free space, then retry the job.",
+        )
+    return _failure(
+        "run.files",
+        f"The job's files could not be written or read ({error.strerror}). "
+        "Tell whoever runs this portal, then retry the job.",
+    )
+
+
+def unexpected(reference: str) -> Finding:
+    return _failure(
+        "run.unexpected",
+        "Something went wrong on our side before training began. Tell whoever runs this portal "
+        f"the reference {reference}; the log has the rest.",
+    )
+
+
+def _failure(code: str, message: str) -> Finding:
+    return Finding(code, Severity.ERROR, None, message)

@@ -1,0 +1,112 @@
+"""The folder of one attempt: what lies in it, and the lock that tells whether anything lives there."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+Event = dict[str, Any]
+MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names of the files of an attempt; the trainer is given the folder and writes the last five."""
+
+    path: Path
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor and its trainer; the kernel lets go when both are dead."""
+        return self.path / "lock"
+
+    @property
+    def trainer_pid(self) -> Path:
+        return self.path / "trainer.pid"
+
+    @property
+    def run_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def train_file(self) -> Path:
+        return self.path / "train.jsonl"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def result_file(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def output(self) -> Path:
+        return self.path / "output"
+
+    def events(self, after: int = 0) -> tuple[list[Event], int]:
+        """Events written since byte `after`, at most a megabyte of them, and the byte to go on from.
+
+        A line that is still being written is left for the next time.
+        """
+        try:
+            with self.events_file.open("rb") as file:
+                file.seek(after)
+                read = file.read(MOST_BYTES)
+        except FileNotFoundError:
+            return [], after
+        whole = read[: read.rfind(b"\n") + 1]
+        events = (_parsed(line) for line in whole.splitlines())
+        return [event for event in events if event is not None], after + len(whole)
+
+    def all_events(self) -> Iterator[Event]:
+        events, cursor = self.events()
+        while events:
+            yield from events
+            events, cursor = self.events(cursor)
+
+    def result(self) -> dict[str, Any] | None:
+        """What the trainer wrote as its last act; None when it did not come so far."""
+        try:
+            return _parsed(self.result_file.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def log_tail(self, most_bytes: int) -> str:
+        try:
+            with self.log_file.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - most_bytes))
+                return file.read(most_bytes).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+
+def hold(folder: RunFolder) -> int | None:
+    """Take the lock of a folder: its descriptor, or None when somebody alive holds it."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _parsed(line: bytes) -> Event | None:
+    """One JSON object, with null for NaN, which neither the database nor a browser reads; None for anything else."""
+    try:
+        value = json.loads(line, parse_constant=lambda _: None)
+    except ValueError:
+        return None
+    return cast(Event, value) if isinstance(value, dict) else None

@@ -1,0 +1,96 @@
+"""Brings jobs and this machine together. A tick is short, may be lost, repeated or doubled, and does no harm.
+
+The job's row is the queue; django-q2 only rings. Each attempt runs in a process of its own (`manage.py supervise`)
+that outlives the queue's workers. While it or its trainer lives, it holds the lock of the run folder, which the
+kernel takes back when they die: that, not a process number, says whether a job is alive on this machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from finetune_site.environment import ROOT
+
+from .models import ON_A_MACHINE, Job
+from .outcomes import conclude, disk, fail
+from .run_folder import RunFolder, hold
+from .services import claim
+
+logger = logging.getLogger(__name__)
+
+
+def tick() -> None:
+    """Finish what has died here, then start what is waiting, as far as there is room."""
+    reap()
+    while start_one():
+        pass
+
+
+def reap() -> None:
+    """End the attempts of this machine whose processes are gone."""
+    for job in Job.objects.filter(machine=settings.MACHINE_NAME, state__in=ON_A_MACHINE):
+        lock = hold(RunFolder(job.run_dir))
+        if lock is not None:
+            logger.warning("Job %s: its processes are gone", job.pk)
+            conclude(job, exit_code=None)
+            os.close(lock)
+        elif job.lease_until and job.lease_until < timezone.now():
+            _end_orphan(job)
+
+
+def _end_orphan(job: Job) -> None:
+    """End a trainer that has lost its supervisor; the next tick then finds its lock free."""
+    try:
+        pid = int(RunFolder(job.run_dir).trainer_pid.read_text())
+        os.killpg(pid, signal.SIGKILL)
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return
+    logger.warning("Job %s: ended its trainer, which nobody watched any more", job.pk)
+
+
+def start_one() -> bool:
+    """Claim and start a job; False when there is none, or no room."""
+    with transaction.atomic():  # nobody sees the claim before its lock is held
+        job = claim(settings.MACHINE_NAME)
+        if job is None:
+            return False
+        try:
+            shutil.rmtree(job.run_dir, ignore_errors=True)  # whatever lies there is of another database
+            lock = hold(RunFolder(job.run_dir))
+        except OSError as error:
+            fail(job, disk(error).as_dict())
+            return True
+    if lock is not None:
+        try:
+            launch(job, lock)
+        finally:
+            os.close(lock)
+    return True
+
+
+def launch(job: Job, lock: int) -> None:
+    """Start the supervisor of an attempt in a session of its own, as nobody's child.
+
+    The shell between us and it ends at once, so that neither its death nor our way of treating dead children
+    can touch the other.
+    """
+    arguments = [str(ROOT / "manage.py"), "supervise", str(job.pk), str(job.attempt), "--lock", str(lock)]
+    with (job.run_dir / "supervisor.log").open("ab") as log:
+        subprocess.run(  # noqa: S603
+            ["/bin/sh", "-c", '"$@" &', "sh", sys.executable, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock],
+            check=True,
+        )
