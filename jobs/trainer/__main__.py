@@ -1,0 +1,72 @@
+"""python -m jobs.trainer RUN_DIR
+
+Exit code 0 only with result.json; 1 after a `failed` event; 143 when SIGTERM stopped it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+import uuid
+from pathlib import Path
+
+from .events import Events
+from .failures import finding_for, unexpected
+from .run_file import RunFile
+from .stopping import EXIT_CODE, Stopped, StopSignal
+
+
+def main() -> int:
+    run_dir = read_arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    stop = StopSignal()
+    events = Events(run_dir / "events.jsonl")
+    run: RunFile | None = None
+    try:
+        stop.listen()
+        events.stage("loading", "Starting the trainer")
+        run = RunFile.of(run_dir)
+        isolate()
+        from .run import fine_tune  # here, because it brings in torch: seconds after the first event
+
+        fine_tune(run_dir, run, events, stop)
+    except Stopped:
+        events.write("stopped", step=stop.step)
+        return EXIT_CODE
+    except Exception as error:
+        report(error, run, events)
+        return 1
+    return 0
+
+
+def read_arguments() -> Path:
+    parser = argparse.ArgumentParser(prog="python -m jobs.trainer", description="Train the job of a run folder.")
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder with run.json and train.jsonl")
+    run_dir: Path = parser.parse_args().run_dir
+    if not run_dir.is_dir():
+        parser.error(f"{run_dir} is not a folder.")
+    return run_dir.resolve()
+
+
+def isolate() -> None:
+    """Reach nothing outside, and see one GPU: TRL refuses several in one process."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+
+
+def report(error: Exception, run: RunFile | None, events: Events) -> None:
+    """Say it in plain words; the log keeps all of it."""
+    traceback.print_exception(error, file=sys.stderr)
+    finding, reference = finding_for(error, run), None
+    if finding is None:
+        reference = uuid.uuid4().hex[:8]
+        finding = unexpected(reference)
+        sys.stderr.write(f"Reference {reference}\n")
+    events.failed(finding, reference)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""What the trainer decides by itself. Every decision comes with its reason, which the person gets to read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from .arguments import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Decision(Generic[T]):
+    value: T
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the trainer computes on: `cuda` or `cpu`."""
+
+    device: str
+    name: str
+    bf16: bool
+
+    @property
+    def gpu(self) -> bool:
+        return self.device == "cuda"
+
+
+@dataclass(frozen=True)
+class Precision:
+    """`weights` is the number format the base model is loaded in, `autocast` the one it computes in, if another."""
+
+    weights: str
+    autocast: str | None
+
+    @property
+    def name(self) -> str:
+        return {"bfloat16": "bf16", "float16": "fp16"}.get(self.autocast or self.weights, "fp32")
+
+    @property
+    def arguments(self) -> dict[str, bool]:
+        """TRL computes in bf16 unless it is told otherwise, which a machine without a GPU refuses."""
+        return {"bf16": self.autocast == "bfloat16", "fp16": self.autocast == "float16"}
+
+
+_HALF = {"bf16": "bfloat16", "fp16": "float16"}
+
+
+def choose_precision(settings: Settings, machine: Machine) -> Decision[Precision]:
+    """Trained weights stay in fp32, where small updates are not rounded away; frozen ones may be halved."""
+    asked = settings["training.precision"]
+    if asked == "auto":
+        asked, reason = _automatic_precision(machine)
+    else:
+        reason = f"{asked} was asked for."
+    if asked == "fp32":
+        return Decision(Precision("float32", None), reason)
+    frozen = settings["lora.enabled"] and machine.gpu
+    weights = _HALF[asked] if frozen else "float32"
+    return Decision(Precision(weights, _HALF[asked]), f"{reason} {_WHY_WEIGHTS[frozen]}")
+
+
+_WHY_WEIGHTS = {
+    True: "The frozen base weights are held in it too, the adapter's in fp32.",
+    False: "The weights themselves stay in fp32, so that small updates are not rounded away.",
+}
+
+
+def _automatic_precision(machine: Machine) -> tuple[str, str]:
+    if not machine.gpu:
+        return "fp32", "Computing in fp32: there is no GPU, and processors are not faster in bf16."
+    if machine.bf16:
+        return "bf16", f"Computing in bf16, which {machine.name} does natively."
+    return "fp16", f"Computing in fp16, because {machine.name} has no bf16."
+
+
+def choose_checkpointing(settings: Settings, *, supported: bool) -> Decision[bool]:
+    if not settings["training.gradient_checkpointing"]:
+        return Decision(False)
+    if not supported:
+        return Decision(False, "Gradient checkpointing is off, because this architecture cannot do it.")
+    return Decision(True)
+
+
+def choose_targets(settings: Settings, recommended: list[str] | None) -> Decision[list[str] | str]:
+    """What was asked for, else the catalogue's advice, else every linear layer but the output."""
+    asked = settings["lora.target_modules"]
+    if isinstance(asked, str):
+        return Decision(asked)
+    if asked:
+        return Decision(list(asked))
+    if recommended:
+        return Decision(recommended, f"LoRA goes on {', '.join(recommended)}, as recommended for this model.")
+    return Decision("all-linear", "LoRA goes on every linear layer, because none were named.")
+
+
+def choose_held_out(settings: Settings, rows: int) -> Decision[int]:
+    """How many rows are kept back for evaluation: at least one if any were wished, and never all."""
+    fraction = settings["data.eval_fraction"]
+    if not fraction:
+        return Decision(0)
+    if rows < 2:
+        return Decision(0, "Nothing is held out for evaluation, because there is a single row.")
+    return Decision(min(rows - 1, max(1, round(rows * fraction))))
+
+
+def choose_intervals(settings: Settings, *, evaluates: bool) -> Decision[dict[str, Any]]:
+    """When to evaluate and when to keep a checkpoint.
+
+    transformers keeps the best model only when checkpoints and evaluations fall on the same steps.
+    """
+    every, save = settings["training.eval_steps"], settings["training.save_steps"]
+    saving = {"save_strategy": "steps", "save_steps": save} if save else {"save_strategy": "no"}
+    if not evaluates:
+        wished = settings["training.early_stopping_patience"]
+        reason = "Early stopping is off, because no rows are held out for evaluation." if wished else None
+        return Decision(saving | {"eval_strategy": "no"}, reason)
+    evaluating = {"eval_strategy": "steps", "eval_steps": every} if every else {"eval_strategy": "epoch"}
+    if not settings["training.early_stopping_patience"]:
+        return Decision(saving | evaluating)
+    following = {"save_strategy": evaluating["eval_strategy"], "save_only_model": not save}
+    if every:
+        following["save_steps"] = every
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
+    return Decision(evaluating | following | best, "A checkpoint follows each evaluation; the best one is kept.")
+
+
+AUX_LOSS_BROKEN = ("granitemoe", "granitemoehybrid", "phimoe")
+
+
+def choose_aux_loss(model_type: str) -> Decision[float | None]:
+    """TRL 1.16 reads `config.num_experts` for the experts' balance loss; these name it otherwise and would crash."""
+    if model_type not in AUX_LOSS_BROKEN:
+        return Decision(None)
+    return Decision(0.0, "The experts' balance loss is off, because TRL cannot compute it for this architecture.")
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """The tokenizer's end and padding tokens, and how many rows the model's embedding has."""
+
+    eos: str | None
+    pad: str | None
+    pad_id: int | None
+    embeddings: int
+
+
+def choose_padding(tokens: SpecialTokens, fallback: str) -> Decision[str]:
+    """Padding is masked, so any token inside the embedding will do; `fallback` is one that surely is."""
+    if tokens.pad is not None and tokens.pad_id is not None and tokens.pad_id < tokens.embeddings:
+        return Decision(tokens.pad)
+    why = "has no padding token" if tokens.pad is None else f"pads with {tokens.pad}, which the model has no room for"
+    return Decision(tokens.eos or fallback, f"Rows are padded with {tokens.eos or fallback}: the tokenizer {why}.")

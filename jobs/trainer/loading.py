@@ -1,0 +1,133 @@
+"""Loads model, tokenizer and rows from local folders. Nothing is fetched, and no pickle is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from .decisions import Decision, Machine, Precision, SpecialTokens, choose_padding
+from .failures import failure
+from .run_file import RunFile
+
+COLUMNS = {
+    "messages": {"messages"},
+    "text": {"text"},
+    "prompt_completion": {"prompt", "completion"},
+    "preference": {"chosen", "rejected"},
+}
+
+
+def this_machine() -> Machine:
+    if not torch.cuda.is_available():
+        return Machine("cpu", f"a processor with {torch.get_num_threads()} threads", bf16=False)
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return Machine("cuda", torch.cuda.get_device_name(), bf16)
+
+
+def load_model(run: RunFile, precision: Precision) -> PreTrainedModel:
+    """The base model with all of its weights. Raises `TrainingError` when the folder does not hold them."""
+    folder = Path(run.model_path)
+    if not (folder / "config.json").is_file():
+        message = (
+            f"The files of {run.model_name} are not where they were when the job was accepted. Fetch the model again."
+        )
+        raise failure("model-missing", "model.name", message)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=getattr(torch, precision.weights),
+        quantization_config=_quantization(run.settings["quantization"], precision),
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    model: PreTrainedModel = loaded[0]
+    report = loaded[1]
+    _refuse_random_weights(run.model_name, sorted(report["missing_keys"]))
+    _mend_generation(model)
+    return model
+
+
+def _quantization(kind: str, precision: Precision) -> BitsAndBytesConfig | None:
+    if kind == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+    if kind == "4bit":
+        compute = getattr(torch, precision.autocast or precision.weights)
+        return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=compute,
+        )
+    return None
+
+
+def _refuse_random_weights(name: str, missing: list[str]) -> None:
+    """transformers fills weights that a checkpoint lacks with random numbers and only logs it."""
+    if missing:
+        message = (
+            f"{name} lacks {len(missing)} of its weights, first {missing[0]}; they would start as random numbers. "
+            "Its files are not complete, or they belong to another architecture than its config.json says."
+        )
+        raise failure("weights-missing", "model.name", message)
+
+
+def _mend_generation(model: PreTrainedModel) -> None:
+    """Some public models carry a sampling temperature with sampling turned off; transformers then refuses to save."""
+    config = model.generation_config
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        config.do_sample = True
+
+
+def load_tokenizer(run: RunFile, model: PreTrainedModel) -> Decision[PreTrainedTokenizerBase]:
+    """The tokenizer with an end and a padding token that the model knows."""
+    tokenizer = AutoTokenizer.from_pretrained(run.model_path)
+    if tokenizer.eos_token is None:
+        tokenizer.eos_token = _end_token(run, model, tokenizer)
+    tokens = SpecialTokens(tokenizer.eos_token, tokenizer.pad_token, tokenizer.pad_token_id, embedding_rows(model))
+    padding = choose_padding(tokens, fallback=str(tokenizer.convert_ids_to_tokens(0)))
+    tokenizer.pad_token = padding.value
+    return Decision(tokenizer, padding.reason)
+
+
+def embedding_rows(model: PreTrainedModel) -> int:
+    """How many tokens the model knows; often more than its tokenizer writes, never fewer."""
+    weight: Any = model.get_input_embeddings().weight
+    return int(weight.shape[0])
+
+
+def _end_token(run: RunFile, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """The end token the model itself names. Plain text cannot do without one: the model would never learn to stop."""
+    named = model.generation_config.eos_token_id
+    first = named[0] if isinstance(named, list) else named
+    if first is not None and first < len(tokenizer):
+        return str(tokenizer.convert_ids_to_tokens(first))
+    if run.conversational:
+        return None
+    message = (
+        f"The tokenizer of {run.model_name} names no end-of-text token, so the model could not learn to stop. "
+        "Choose another model, or set eos_token in the model's tokenizer_config.json."
+    )
+    raise failure("no-end-token", "model.name", message)
+
+
+def load_rows(run: RunFile, run_dir: Path, cache: Path) -> Dataset:
+    rows = Dataset.from_json(str(run_dir / "train.jsonl"), cache_dir=str(cache))
+    expected = COLUMNS.get(run.dataset_format)
+    if expected is None or not expected <= set(rows.column_names):
+        message = (
+            f"Data of the format {run.dataset_format} has the columns {', '.join(sorted(expected or ()))}; "
+            f"these rows have {', '.join(rows.column_names)}. Convert the dataset, or choose another."
+        )
+        raise failure("wrong-columns", "data.dataset", message)
+    return rows

@@ -1,0 +1,277 @@
+"""The story of a run: load, prepare, train, evaluate, save."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from datasets import Dataset, disable_progress_bars
+from jinja2 import TemplateError
+from peft import LoraConfig, PeftModel
+from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
+
+from jobs.rulebook import check
+
+from . import checks
+from .arguments import peft_arguments, trl_arguments
+from .decisions import (
+    Decision,
+    Machine,
+    Precision,
+    choose_aux_loss,
+    choose_checkpointing,
+    choose_held_out,
+    choose_intervals,
+    choose_precision,
+    choose_targets,
+)
+from .events import Events
+from .failures import TrainingError
+from .loading import embedding_rows, load_model, load_rows, load_tokenizer, this_machine
+from .run_file import RunFile
+from .saving import save_output, versions, write_result
+from .stopping import StopSignal
+from .watching import Watcher
+
+CHECKPOINTS = "checkpoints"
+
+
+def fine_tune(run_dir: Path, run: RunFile, events: Events, stop: StopSignal) -> None:
+    """Train the job in `run_dir`. Returns once result.json is written; raises whatever prevented that."""
+    started = time.monotonic()
+    disable_progress_bars()
+    with tempfile.TemporaryDirectory(dir=run_dir, prefix="cache-") as cache:
+        loaded = load(run, run_dir, Path(cache), events)
+        prepared = prepare(loaded, run, run_dir, events, stop)
+        train(prepared, run, stop)
+        metrics = evaluate(prepared, events)
+        artifacts = save(prepared, run, run_dir, metrics, events)
+    finish(run_dir, artifacts, metrics, started, events)
+
+
+@dataclass
+class Loaded:
+    """What a run starts from, and the reasons for what was decided on the way."""
+
+    machine: Machine
+    precision: Precision
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    rows: Dataset
+    reasons: list[str]
+
+    def settle(self, decision: Decision[Any]) -> Any:
+        """Take a decision's value and keep its reason."""
+        if decision.reason:
+            self.reasons.append(decision.reason)
+        return decision.value
+
+
+def load(run: RunFile, run_dir: Path, cache: Path, events: Events) -> Loaded:
+    events.stage("loading", f"Loading {run.model_name}")
+    rows = load_rows(run, run_dir, cache)
+    machine = this_machine()
+    precision = choose_precision(run.settings, machine)
+    model = load_model(run, precision.value)
+    tokenizer = load_tokenizer(run, model)
+    reasons = [decision.reason for decision in (precision, tokenizer) if decision.reason]
+    return Loaded(machine, precision.value, model, tokenizer.value, rows, reasons)
+
+
+@dataclass
+class Prepared:
+    """TRL's trainer with its model, adapter included, and its tokenised rows."""
+
+    trainer: Trainer
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    rows: Dataset
+    eval_rows: Dataset | None
+    watcher: Watcher
+
+
+def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: StopSignal) -> Prepared:
+    """Build TRL's trainer, which tokenises every row, and check all that can be known before the first step."""
+    events.stage("preparing", f"Tokenising {len(loaded.rows)} rows")
+    held_out = loaded.settle(choose_held_out(run.settings, len(loaded.rows)))
+    given, kept_back = split(loaded.rows, held_out, run.settings["training.seed"])
+    try:
+        trainer = build_trainer(loaded, run, run_dir / CHECKPOINTS, given, kept_back)
+    except TemplateError as error:
+        raise checks.explain_template(error, loaded.rows, loaded.tokenizer) from error
+    stop.check()
+    watcher = Watcher(run, events, stop)
+    trainer.add_callback(watcher)
+    trainer.remove_callback(PrinterCallback)
+    model = cast("PreTrainedModel | PeftModel", trainer.model)
+    prepared = Prepared(trainer, model, loaded.tokenizer, trainer.train_dataset, trainer.eval_dataset, watcher)
+    ask_the_rulebook_again(run, rows_given=len(given), rows_prepared=len(prepared.rows), events=events)
+    watcher.prepared = {"rows_given": len(given), **measure(prepared, run, loaded)}
+    return prepared
+
+
+def split(rows: Dataset, held_out: int, seed: int) -> tuple[Dataset, Dataset | None]:
+    if not held_out:
+        return rows, None
+    parts = rows.train_test_split(test_size=held_out, seed=seed)
+    return parts["train"], parts["test"]
+
+
+def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, kept_back: Dataset | None) -> Trainer:
+    """Only the trainer of the job's method is imported: each costs more than a second."""
+    arguments = all_arguments(loaded, run, evaluates=kept_back is not None) | {"output_dir": str(folder)}
+    lora = LoraConfig(task_type="CAUSAL_LM", **lora_arguments(loaded, run)) if run.lora else None
+    parts: dict[str, Any] = {
+        "model": loaded.model,
+        "processing_class": loaded.tokenizer,
+        "train_dataset": given,
+        "eval_dataset": kept_back,
+        "peft_config": lora,
+        "callbacks": early_stopping(run) if arguments.get("load_best_model_at_end") else None,
+    }
+    if run.method == "dpo":
+        from trl.trainer.dpo_config import DPOConfig
+        from trl.trainer.dpo_trainer import DPOTrainer
+
+        reference = None if lora else load_model(run, loaded.precision)
+        return DPOTrainer(args=DPOConfig(**arguments), ref_model=reference, **parts)
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    return SFTTrainer(args=SFTConfig(**arguments), **parts)
+
+
+def all_arguments(loaded: Loaded, run: RunFile, *, evaluates: bool) -> dict[str, Any]:
+    supported = loaded.model.supports_gradient_checkpointing
+    return {
+        **trl_arguments(run.settings),
+        **loaded.precision.arguments,
+        **loaded.settle(choose_intervals(run.settings, evaluates=evaluates)),
+        "per_device_eval_batch_size": run.settings["training.batch_size"],
+        "activation_checkpointing": loaded.settle(choose_checkpointing(run.settings, supported=supported)),
+        "router_aux_loss_coef": loaded.settle(choose_aux_loss(loaded.model.config.model_type)),
+        "use_cpu": not loaded.machine.gpu,
+        "dataloader_pin_memory": loaded.machine.gpu,
+        "save_total_limit": 2,
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # else a NaN is logged as the average of the losses before it
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+def lora_arguments(loaded: Loaded, run: RunFile) -> dict[str, Any]:
+    targets = loaded.settle(choose_targets(run.settings, run.facts.get("lora_targets")))
+    return {**peft_arguments(run.settings), "target_modules": targets}
+
+
+def early_stopping(run: RunFile) -> list[EarlyStoppingCallback]:
+    return [EarlyStoppingCallback(early_stopping_patience=run.settings["training.early_stopping_patience"])]
+
+
+def ask_the_rulebook_again(run: RunFile, *, rows_given: int, rows_prepared: int, events: Events) -> None:
+    """The same rules as in the form, now with what was measured."""
+    measured = {"rows_given": rows_given, "rows_prepared": rows_prepared}
+    report = check({**run.facts, **run.choices.facts(), **measured})
+    if report.errors:
+        events.findings(report.findings)
+        raise TrainingError(report.errors[0])
+
+
+def measure(prepared: Prepared, run: RunFile, loaded: Loaded) -> dict[str, Any]:
+    """Refuse what could not learn, and say how large the run is."""
+    model, rows = prepared.model, prepared.rows
+    checks.require_rows(run, rows)
+    tokens = checks.require_trained_tokens(run, rows)
+    checks.require_known_tokens(run, rows, embedding_rows(loaded.model))
+    if isinstance(model, PeftModel):
+        matched = checks.require_every_target(run, model)
+        loaded.reasons.append(f"LoRA sits on {sum(matched.values())} modules.")
+    checks.require_trainable(model)
+    if loaded.precision.autocast == "float16":
+        keep_trained_in_fp32(model)
+    trainable, parameters = count_parameters(model)
+    return {
+        "rows_prepared": len(rows),
+        "eval_rows": len(prepared.eval_rows) if prepared.eval_rows is not None else 0,
+        "tokens": tokens,
+        "parameters": parameters,
+        "trainable_parameters": trainable,
+        "device": loaded.machine.device,
+        "precision": loaded.precision.name,
+        "reasons": loaded.reasons,
+    }
+
+
+def keep_trained_in_fp32(model: torch.nn.Module) -> None:
+    """The gradient scaler of fp16 needs fp32 weights; TRL turns the adapter of a quantised model to bf16."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def count_parameters(model: PreTrainedModel | PeftModel) -> tuple[int, int]:
+    """Trainable and all. PEFT knows how many weights lie in a packed 4-bit tensor."""
+    if isinstance(model, PeftModel):
+        trainable, parameters = model.get_nb_trainable_parameters()
+        return trainable, parameters
+    return model.num_parameters(only_trainable=True), model.num_parameters()
+
+
+def train(prepared: Prepared, run: RunFile, stop: StopSignal) -> None:
+    with stop.only_between_steps():
+        outcome = prepared.trainer.train()
+    checks.require_finite_loss(run, outcome.training_loss, outcome.global_step)
+    checks.require_finite_weights(run, prepared.model, outcome.global_step)
+    if not prepared.watcher.gradient_seen:
+        raise checks.no_gradient()
+
+
+def evaluate(prepared: Prepared, events: Events) -> dict[str, Any]:
+    """The numbers of the model as it will be saved; its evaluation is not repeated when the last step had one."""
+    trainer, watcher = prepared.trainer, prepared.watcher
+    step = trainer.state.global_step
+    metrics = {"steps": step, "epochs": round(trainer.state.epoch or 0, 3), "loss": watcher.loss}
+    if prepared.eval_rows is None:
+        return metrics
+    if trainer.args.load_best_model_at_end or watcher.evaluated_at != step:
+        events.stage("evaluating", f"Evaluating on {len(prepared.eval_rows)} rows")
+        trainer.evaluate()
+    return metrics | {"eval_loss": watcher.eval_loss}
+
+
+def save(
+    prepared: Prepared, run: RunFile, run_dir: Path, metrics: dict[str, Any], events: Events
+) -> list[dict[str, Any]]:
+    """Checkpoints that only served early stopping are not kept beside the result."""
+    events.stage("saving", "Saving the adapter" if run.lora else "Saving the model")
+    artifacts = save_output(run_dir, run, prepared.model, prepared.tokenizer, metrics)
+    if not run.settings["training.save_steps"]:
+        shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
+    return artifacts
+
+
+def finish(
+    run_dir: Path, artifacts: list[dict[str, Any]], metrics: dict[str, Any], started: float, events: Events
+) -> None:
+    outcome = {
+        "artifacts": artifacts,
+        "metrics": metrics,
+        "peak_memory_bytes": peak_memory(),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    write_result(run_dir, outcome | {"versions": versions()})
+    events.write("finished", **outcome)
+
+
+def peak_memory() -> int:
+    """Of the GPU where there is one, else of this process, in bytes."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,45 @@
+"""SIGTERM: end soon, keep nothing half done."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+EXIT_CODE = 128 + signal.SIGTERM
+
+
+class Stopped(BaseException):  # not an Exception: libraries catch those while they load
+    """The run was asked to stop."""
+
+
+class StopSignal:
+    """Remembers that SIGTERM came. `step` is the last step that was finished."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.step = 0
+        self._at_once = True
+
+    def listen(self) -> None:
+        signal.signal(signal.SIGTERM, self._receive)
+
+    def _receive(self, *_: Any) -> None:
+        self.requested = True
+        if self._at_once:
+            raise Stopped
+
+    def check(self) -> None:
+        if self.requested:
+            raise Stopped
+
+    @contextmanager
+    def only_between_steps(self) -> Iterator[None]:
+        """Let a step finish: within this block nothing is raised except by `check`."""
+        self._at_once = False
+        try:
+            yield
+        finally:
+            self._at_once = True
+        self.check()

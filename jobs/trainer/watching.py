@@ -1,0 +1,78 @@
+"""Watches the training loop: reports every step, stops when asked, refuses a run that learns nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from .checks import no_gradient, require_finite_loss
+from .events import Events
+from .run_file import RunFile
+from .stopping import StopSignal
+
+PATIENCE = 3
+"""Steps after which a gradient must have been seen. One alone may be zero: a short row whose every token is masked."""
+
+
+class Watcher(TrainerCallback):
+    """`prepared` are the fields of an event that is due as soon as the number of steps is known."""
+
+    def __init__(self, run: RunFile, events: Events, stop: StopSignal) -> None:
+        self.run, self.events, self.stop = run, events, stop
+        self.prepared: dict[str, Any] = {}
+        self.gradient_seen = False
+        self.loss: float | None = None
+        self.eval_loss: float | None = None
+        self.evaluated_at: int | None = None
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.started = time.monotonic()
+        self.events.write("prepared", **self.prepared, total_steps=state.max_steps)
+        self.events.stage("training", f"Training, {state.max_steps} steps")
+
+    def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stop.check()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.stop.step = state.global_step
+        self.stop.check()
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.stop.check()
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+        """transformers logs evaluations and a summary through here too; those have no `loss`."""
+        logs = given["logs"]
+        if "loss" not in logs:
+            return
+        self.loss = logs["loss"]
+        self.events.write(
+            "step",
+            step=state.global_step,
+            total_steps=state.max_steps,
+            epoch=state.epoch,
+            loss=logs["loss"],
+            learning_rate=logs["learning_rate"],
+            grad_norm=logs["grad_norm"],
+            seconds=round(time.monotonic() - self.started, 3),
+        )
+        require_finite_loss(self.run, logs["loss"], state.global_step)
+        self._require_gradient(logs["grad_norm"], state.global_step)
+
+    def _require_gradient(self, grad_norm: float, step: int) -> None:
+        """In fp16 a first gradient may overflow to infinity; that is a gradient too."""
+        self.gradient_seen = self.gradient_seen or grad_norm > 0 or math.isnan(grad_norm)
+        if not self.gradient_seen and step >= PATIENCE:
+            raise no_gradient()
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
+        self.eval_loss, self.evaluated_at = given["metrics"]["eval_loss"], state.global_step
+        self.events.write("eval", step=state.global_step, eval_loss=self.eval_loss)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.events.write("checkpoint", step=state.global_step)
