@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import FileResponse, Http404
+from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
@@ -20,8 +20,8 @@ from rest_framework.viewsets import GenericViewSet
 from finetune_site.problems import Problem, problem
 
 from . import services
-from .artifacts import artifact_path
-from .history import JobFilter, curve
+from .artifact_files import artifact_path, send_file
+from .history import ApiJobFilter, curve
 from .models import Job
 from .review import review
 from .run_folder import RunFolder
@@ -54,7 +54,7 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
     queryset = Job.objects.none()  # for the schema; see OwnJobs
     serializer_class = JobSerializer
     lookup_value_converter = "int"
-    filterset_class = JobFilter
+    filterset_class = ApiJobFilter
     search_fields = ("name",)
     ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
 
@@ -145,12 +145,9 @@ class ArtifactView(OwnJobs, GenericAPIView[Job]):
     pagination_class = None
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
-    def get(self, request: Request, pk: int, name: str) -> FileResponse:
+    def get(self, request: Request, pk: int, name: str) -> StreamingHttpResponse:
         """One file of a job."""
-        path = artifact_path(self.get_object(), name)
-        if path is None:
-            raise Http404
-        return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)
+        return send_file(request._request, artifact_path(self.get_object(), name))
 
 
 def asking(request: Request) -> User:

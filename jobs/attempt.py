@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -20,21 +19,19 @@ import humanize
 from datasets_app.models import Dataset
 from datasets_app.reading import good_rows
 from finetune_site.environment import ROOT
-from finetune_site.problems import new_reference
-from jobs.trainer.run_file import RunFile
 from models_catalog.cache import cache_state
 from models_catalog.downloads import fetch_model
 
 from .machine import gpu_count
 from .models import Job, State
-from .outcomes import conclude, disk, fail, unexpected
+from .outcomes import conclude, explain, fail
 from .patience import insist, patiently
 from .progress import Progress
 from .review import review_job
 from .run_folder import RunFolder
 from .services import move, record, ring
+from .trainer.run_file import RunFile
 
-logger = logging.getLogger(__name__)
 
 POLL = 0.3
 BEAT = 1.0
@@ -84,14 +81,9 @@ class Attempt:
             yield
         except Stopped:
             insist(lambda: conclude(self.job, exit_code=None))
-        except OSError as error:
-            logger.exception("Job %s: its files", self.job.pk)
-            finding = disk(error)
+        except Exception as error:
+            finding = explain(error)
             insist(lambda: fail(self.job, finding.as_dict()))
-        except Exception:
-            reference = new_reference()
-            logger.exception("Job %s failed unexpectedly, reference %s", self.job.pk, reference)
-            insist(lambda: fail(self.job, unexpected(reference).as_dict()))
 
     def _still_allowed(self) -> bool:
         """The rules, asked again on this machine with everything as it is today."""
@@ -109,8 +101,8 @@ class Attempt:
         model = self.job.base_model
         if model is None:
             raise LookupError("The base model was deleted.")  # the review has just found it
-        cached = cache_state(model)
-        if cached.folder is not None and cached.bytes_to_fetch == 0:
+        cached = cache_state(model, self.job.spec["model"]["revision"])
+        if cached.folder is not None:
             return cached.folder
         download = Downloading(self.beat)
         return fetch_model(model, download.heard)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import errno
+import logging
 import signal
 from typing import Any
+
+from finetune_site.problems import new_reference
 
 from .models import Job, State
 from .progress import Progress
 from .rulebook import Finding, Severity
 from .run_folder import RunFolder
 from .services import move
+from .trainer.failures import finding_for
 
+logger = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3
 """Claims after which a job that never got as far as training is given up."""
 
@@ -84,22 +88,12 @@ def died(exit_code: int | None) -> Finding:
     )
 
 
-def disk(error: OSError) -> Finding:
-    """A file of the job could not be written or read."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _failure(
-            "run.disk-full",
-            "The disk of the machine is full, so the job's files could not be written. "
-            "Ask whoever runs this portal to free space, then retry the job.",
-        )
-    return _failure(
-        "run.files",
-        f"The job's files could not be written or read ({error.strerror}). "
-        "Tell whoever runs this portal, then retry the job.",
-    )
-
-
-def unexpected(reference: str) -> Finding:
+def explain(error: Exception) -> Finding:
+    """Why an attempt failed before its trainer ran. What nobody foresaw gets a reference, by which the log has it."""
+    if known := finding_for(error, None):
+        return known
+    reference = new_reference()
+    logger.error("Unexpected error %s before training", reference, exc_info=error)
     return _failure(
         "run.unexpected",
         "Something went wrong on our side before training began. Tell whoever runs this portal "

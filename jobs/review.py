@@ -22,7 +22,6 @@ from .rulebook import Action, Choices, Fix, Report, check, read
 from .rulebook.estimate import Estimate, estimate
 from .rulebook.settings_table import SETTINGS
 from .rulebook.vocabulary import FACTS, Source
-from .rulebook.vocabulary import FACTS, Source
 
 TARGETS = "lora.target_modules"
 
@@ -48,14 +47,6 @@ class Review:
         """What the rulebook would say to other choices, asked with the facts of some sources only."""
         asked = {Source.CHOICES, *sources}
         known = {name: value for name, value in self.facts.items() if FACTS[name].source in asked}
-        return check(known | choices)
-
-    def imagine(self, *sources: Source, **choices: Any) -> Report:
-        """What the rulebook would say to these choices alone, given what the sources know.
-
-        Lets a page say in advance which options a model or a dataset rules out.
-        """
-        known = {name: value for name, value in self.facts.items() if FACTS[name].source in sources}
         return check(known | choices)
 
     def plain_facts(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from rest_framework.fields import empty
 
 from finetune_site.problems import problem
 
-from .artifacts import artifacts
 from .fields import spec_fields
 from .models import Job, State
 from .rulebook import Severity, read
@@ -116,7 +115,7 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
     @extend_schema_field(ArtifactSerializer(many=True))
     def get_artifacts(self, job: Job) -> list[dict[str, Any]]:
-        return [artifact | {"url": self._url(job, artifact["name"])} for artifact in artifacts(job)]
+        return [artifact | {"url": self._url(job, artifact["name"])} for artifact in job.result.get("artifacts", [])]
 
     def _url(self, job: Job, name: str) -> str:
         path = reverse("api:jobs-artifact", args=[job.pk, name])

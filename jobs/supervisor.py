@@ -21,7 +21,7 @@ from django.utils import timezone
 from finetune_site.environment import ROOT
 
 from .models import ON_A_MACHINE, Job
-from .outcomes import conclude, disk, fail
+from .outcomes import conclude, explain, fail
 from .run_folder import RunFolder, hold
 from .services import claim
 
@@ -67,7 +67,7 @@ def start_one() -> bool:
             shutil.rmtree(job.run_dir, ignore_errors=True)  # whatever lies there is of another database
             lock = hold(RunFolder(job.run_dir))
         except OSError as error:
-            fail(job, disk(error).as_dict())
+            fail(job, explain(error).as_dict())
             return True
     if lock is not None:
         try:
