@@ -1,18 +1,12 @@
-"""What all API views share: how JSON is read, how lists are paged, and the answer for unknown addresses."""
+"""What all API views share: how JSON is read and how lists are paged."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
-from django.urls import Resolver404, resolve
-from django.views.decorators.csrf import csrf_exempt
 from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 from rest_framework.pagination import PageNumberPagination
-
-from .problems import answer, problem
 
 
 class JSONParser(parsers.JSONParser):
@@ -33,20 +27,3 @@ class Pages(PageNumberPagination):
     page_size = 25
     page_size_query_param = "page_size"
     max_page_size = 200
-
-
-@csrf_exempt
-@login_not_required
-def unknown_address(request: HttpRequest) -> HttpResponse:
-    """Everything under /api/ that is no call: JSON, for programs."""
-    message = f"There is no call {request.path}. /api/schema/ lists them all."
-    if _exists(f"{request.path}/"):
-        message = f"There is no call {request.path}. Did you mean {request.path}/ ?"
-    return answer(problem(None, "request.not-found", message, 404))
-
-
-def _exists(path: str) -> bool:
-    try:
-        return resolve(path).func is not unknown_address
-    except Resolver404:
-        return False

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import annotated_types
 import dj_database_url
@@ -48,6 +49,14 @@ def _database(value: str) -> str:
     return value
 
 
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except ZoneInfoNotFoundError as error:
+        raise ValueError from error
+    return value
+
+
 def _plain_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,80}", value):
         raise ValueError
@@ -59,6 +68,7 @@ Folders = Annotated[tuple[Path, ...], NoDecode, _split(":"), "folders separated 
 Rate = Annotated[str, AfterValidator(_rate), "a number of calls by period, such as 600/min (sec, min, hour or day)"]
 DatabaseUrl = Annotated[str, AfterValidator(_database), "postgresql://user:password@host:5432/name, or empty"]
 PlainName = Annotated[str, AfterValidator(_plain_name), "1–80 letters, digits, dots, dashes or underscores"]
+TimeZone = Annotated[str, AfterValidator(_time_zone), "a time zone such as UTC or Europe/Berlin"]
 Folder = Annotated[Path, "a folder"]
 Secret = Annotated[str, "text"]
 
@@ -96,6 +106,7 @@ class Environment(BaseSettings):
         default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:80] or "machine",
         description="Name of this machine in the queue. Two machines on one database need two names.",
     )
+    time_zone: TimeZone = Field("UTC", description="Time zone of the pages and logs.")
     tick_seconds: float = Field(3.0, ge=0.2, le=60, description="How often the queue is looked at, in seconds.")
     api_rate: Rate = Field("600/min", description="API calls one person may make.")
     anonymous_rate: Rate = Field("60/min", description="API calls one address may make without a token.")

@@ -1,11 +1,14 @@
-"""What a person or a program sees when Django itself answers: 400, 403, 404, 500."""
+"""What a person or a program sees when no view of ours answers: 400, 403, 404, 500."""
 
 from __future__ import annotations
 
 import logging
 
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import Resolver404, resolve
+from django.views.decorators.csrf import csrf_exempt
 
 from .problems import Problem, answer, new_reference, problem, unexpected
 
@@ -37,6 +40,23 @@ def server_error(request: HttpRequest) -> HttpResponse:
     reference = new_reference()
     logger.exception("Unexpected error %s at %s", reference, request.path)
     return _show(request, unexpected(reference))
+
+
+@csrf_exempt
+@login_not_required
+def unknown_address(request: HttpRequest) -> HttpResponse:
+    """Everything under /api/ that is no call: JSON, for programs."""
+    message = f"There is no call {request.path}. /api/schema/ lists them all."
+    if _exists(f"{request.path}/"):
+        message = f"There is no call {request.path}. Did you mean {request.path}/ ?"
+    return answer(problem(None, "request.not-found", message, 404))
+
+
+def _exists(path: str) -> bool:
+    try:
+        return resolve(path).func is not unknown_address
+    except Resolver404:
+        return False
 
 
 def _show(request: HttpRequest, said: Problem) -> HttpResponse:

@@ -81,7 +81,7 @@ TEMPLATES = [
         },
     }
 ]
-USE_TZ = True
+USE_TZ, TIME_ZONE = True, ENVIRONMENT.time_zone
 
 # Database. DEFERRED transactions that read before they write fail with "database is locked" under load; IMMEDIATE
 # ones wait. Connections are not kept: under ASGI each request may run in a thread of its own.

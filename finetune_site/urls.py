@@ -6,7 +6,6 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from . import error_pages, views
 from .accounts import urls as account_urls
-from .api import unknown_address
 from .health import healthz
 
 api_v1 = [
@@ -24,7 +23,7 @@ urlpatterns = [
     path("api/v1/", include((api_v1, "api"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
-    re_path("^api/", unknown_address),
+    re_path("^api/", error_pages.unknown_address),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
 ]

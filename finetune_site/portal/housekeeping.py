@@ -1,0 +1,25 @@
+"""Small chores that nobody else does, once a day."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from django.core.management import call_command
+from django.utils import timezone
+from django_q.models import Failure
+
+DAY = 24 * 3600.0
+KEEP_FAILURES = timedelta(days=30)
+
+
+class Housekeeping:
+    def __init__(self) -> None:
+        self._due = time.monotonic()
+
+    def do_when_due(self) -> None:
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + DAY
+        call_command("clearsessions")
+        Failure.objects.filter(stopped__lt=timezone.now() - KEEP_FAILURES).delete()  # django-q keeps them for ever

@@ -1,0 +1,124 @@
+"""What must hold before a portal serves. What does not is said in one sentence, never as a traceback."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import DatabaseError
+
+NEEDED_TO_TRAIN = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
+READY_SECONDS = 90
+
+
+class CannotServe(Exception):
+    """Why the portal cannot start or go on, for the person at the terminal."""
+
+
+def require_packages() -> None:
+    missing = [name for name in NEEDED_TO_TRAIN if find_spec(name) is None]
+    if missing:
+        raise CannotServe(f"Training needs {', '.join(missing)}, not installed here. Run: make install")
+
+
+@contextmanager
+def only_portal_of_this_home() -> Iterator[Callable[[str], None]]:
+    """Two portals on one home would fight over its queue. The kernel drops the lock with the process.
+
+    Gives a function that notes the address for whoever comes second.
+    """
+    with (Path(settings.HOME) / "serve.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise CannotServe(_already_runs(lock.read())) from error
+        lock.truncate(0)
+        yield partial(_note, lock)
+
+
+def _note(lock: IO[str], address: str) -> None:
+    lock.write(json.dumps({"address": address, "process": os.getpid()}))
+    lock.flush()
+
+
+def _already_runs(note: str) -> str:
+    try:
+        holder = "{address} (process {process})".format(**json.loads(note))
+    except (ValueError, KeyError):
+        holder = "it is just starting"
+    return (
+        f"A portal already runs on the home {settings.HOME}: {holder}. "
+        "Stop that one, or give this one a home of its own with FORETUNE_HOME."
+    )
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Opened here and handed down, so that a web process that is started again finds it open."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CannotServe(_cannot_listen(host, port, error)) from error
+    with listener:
+        yield listener
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} is taken by another program. Choose another: python manage.py serve --port {port + 1}"
+        case errno.EACCES:
+            return f"This account may not open port {port}. Choose one above 1023."
+        case _:
+            return f"The portal cannot listen on {host}: {error.strerror}. Give --host an address of this machine."
+
+
+def migrate() -> None:
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+    except DatabaseError as error:
+        raise CannotServe(
+            f"The database cannot be prepared: {str(error).strip()}. "
+            f"Is there room in {settings.HOME}, and does DATABASE_URL, if it is set, name a running server?"
+        ) from error
+
+
+def wait_until_ready(host: str, port: int, given_up: Callable[[], bool]) -> None:
+    """Until /healthz says so; raises with its reason when that takes too long."""
+    reason, end = "no answer", time.monotonic() + READY_SECONDS
+    while time.monotonic() < end and not given_up():
+        reason = _unready(host, port)
+        if not reason:
+            return
+        time.sleep(0.2)
+    if not given_up():
+        raise CannotServe(f"The portal did not get ready in {READY_SECONDS} s: {reason}. Its logs: {settings.LOGS_DIR}")
+
+
+def _unready(host: str, port: int) -> str:
+    """Why /healthz is not content, or nothing."""
+    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    asked = f"[{asked}]" if ":" in asked else asked
+    try:
+        with urlopen(f"http://{asked}:{port}/healthz", timeout=5):
+            return ""
+    except HTTPError as answer:
+        return str(json.loads(answer.read()).get("reason"))
+    except (URLError, OSError) as error:
+        return str(error)
