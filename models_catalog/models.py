@@ -104,6 +104,8 @@ class Download(models.Model):
         DONE = "done"
         FAILED = "failed"
 
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
     model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="downloads")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     bytes_done = models.BigIntegerField(default=0)
@@ -133,7 +135,7 @@ class Download(models.Model):
 
     @property
     def is_active(self) -> bool:
-        return self.state in (self.State.QUEUED, self.State.RUNNING)
+        return self.state in self.ACTIVE
 
     @property
     def percent(self) -> int:

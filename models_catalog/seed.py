@@ -15,6 +15,7 @@ FUSED = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 EXPERTS = (*MLP, "gate")
 MLA = ("q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj")
 UNKNOWN = "Unknown"
+APACHE = "apache-2.0"
 
 NEEDS_CONV = "Packing fails without the causal_conv1d package."
 NO_ROUTER_COUNT = "TRL adds a router loss for it and looks for num_experts, which its configuration lacks."
@@ -46,7 +47,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Model:
-    """One row of BaseModel, with its family's name. `supports_chat` None means: as its family."""
+    """One row of BaseModel, with its family's name. `chat` None means: as its family."""
 
     name: str
     family: str
@@ -54,11 +55,12 @@ class Model:
     size_bytes: int
     context_length: int
     licence: str
-    supports_chat: bool | None = None
+    chat: bool | None = None
     gated: bool = False
 
     def row(self) -> dict[str, object]:
-        return asdict(self)
+        fields = asdict(self)
+        return {"supports_chat": fields.pop("chat"), **fields}
 
 
 FAMILIES = (
@@ -125,7 +127,8 @@ FAMILIES = (
            supports_chat=True),
     Family("Qwen2 MoE", ("qwen2_moe",), (r"qwen1\.5-moe", r"qwen2-57b-a14b"), SEVEN, (*SEVEN, "shared_expert_gate"),
            supports_chat=True, notes="Targets reach attention and the shared expert only."),
-    Family("OLMoE", ("olmoe", "flex_olmo"), (r"olmoe",), ATTENTION, (*ATTENTION, *EXPERTS), EXPERTS, supports_chat=True),
+    Family("OLMoE", ("olmoe", "flex_olmo"), (r"olmoe",), ATTENTION, (*ATTENTION, *EXPERTS), EXPERTS,
+           supports_chat=True),
     Family("DeepSeek", ("deepseek_v2", "deepseek_v3"), (r"deepseek-(v[23]|r1$)",), MLA,
            ("q_proj", *MLA, *EXPERTS), EXPERTS, supports_chat=True),
     Family("ERNIE MoE", ("ernie4_5_moe",), (r"ernie-4\.5-\d+b-a\d+b",), ATTENTION, (*ATTENTION, *EXPERTS), EXPERTS,
@@ -173,75 +176,81 @@ MODELS = (
     Model("openai-community/gpt2-medium", "GPT-2", 354_823_168, 1_519_984_962, 1024, "mit"),
     Model("openai-community/gpt2-large", "GPT-2", 774_030_080, 3_247_159_078, 1024, "mit"),
     Model("openai-community/gpt2-xl", "GPT-2", 1_557_611_200, 6_431_829_964, 1024, "mit"),
-    Model("distilbert/distilgpt2", "GPT-2", 81_912_576, 352_824_413, 1024, "apache-2.0"),
+    Model("distilbert/distilgpt2", "GPT-2", 81_912_576, 352_824_413, 1024, APACHE),
     Model("EleutherAI/gpt-neo-125m", "GPT-Neo", 125_198_592, 525_979_192, 2048, "mit"),
     Model("EleutherAI/gpt-neo-1.3B", "GPT-Neo", 1_315_575_808, 5_312_753_000, 2048, "mit"),
-    Model("EleutherAI/gpt-j-6b", "GPT-J", 6_050_882_784, 24_203_531_000, 2048, "apache-2.0"),
-    Model("EleutherAI/pythia-70m", "GPT-NeoX / Pythia", 70_426_624, 166_029_852, 2048, "apache-2.0"),
-    Model("EleutherAI/pythia-160m", "GPT-NeoX / Pythia", 162_322_944, 374_998_696, 2048, "apache-2.0"),
-    Model("EleutherAI/pythia-410m", "GPT-NeoX / Pythia", 405_334_016, 911_383_000, 2048, "apache-2.0"),
-    Model("EleutherAI/pythia-1.4b", "GPT-NeoX / Pythia", 1_414_647_808, 2_930_000_000, 2048, "apache-2.0"),
-    Model("EleutherAI/gpt-neox-20b", "GPT-NeoX / Pythia", 20_554_567_680, 41_293_000_000, 2048, "apache-2.0"),
+    Model("EleutherAI/gpt-j-6b", "GPT-J", 6_050_882_784, 24_203_531_000, 2048, APACHE),
+    Model("EleutherAI/pythia-70m", "GPT-NeoX / Pythia", 70_426_624, 166_029_852, 2048, APACHE),
+    Model("EleutherAI/pythia-160m", "GPT-NeoX / Pythia", 162_322_944, 374_998_696, 2048, APACHE),
+    Model("EleutherAI/pythia-410m", "GPT-NeoX / Pythia", 405_334_016, 911_383_000, 2048, APACHE),
+    Model("EleutherAI/pythia-1.4b", "GPT-NeoX / Pythia", 1_414_647_808, 2_930_000_000, 2048, APACHE),
+    Model("EleutherAI/gpt-neox-20b", "GPT-NeoX / Pythia", 20_554_567_680, 41_293_000_000, 2048, APACHE),
     Model("facebook/opt-125m", "OPT", 125_239_296, 250_540_000, 2048, "other"),
     Model("facebook/opt-350m", "OPT", 331_196_416, 662_513_657, 2048, "other"),
     Model("facebook/opt-1.3b", "OPT", 1_315_758_080, 2_631_640_000, 2048, "other"),
     Model("bigscience/bloom-560m", "Bloom", 559_214_592, 1_118_459_450, 2048, "bigscience-bloom-rail-1.0"),
     Model("bigscience/bloom-1b7", "Bloom", 1_722_408_960, 3_444_848_602, 2048, "bigscience-bloom-rail-1.0"),
-    Model("tiiuae/falcon-7b", "Falcon", 7_217_189_760, 14_434_412_000, 2048, "apache-2.0"),
-    Model("tiiuae/falcon-7b-instruct", "Falcon", 7_217_189_760, 14_434_412_000, 2048, "apache-2.0", supports_chat=True),
-    Model("mosaicml/mpt-7b", "MPT", 6_649_286_656, 13_298_600_000, 2048, "apache-2.0"),
-    Model("meta-llama/Llama-2-7b-hf", "Llama", 6_738_415_616, 13_476_867_000, 4096, "llama2", False, True),
-    Model("meta-llama/Llama-2-7b-chat-hf", "Llama", 6_738_415_616, 13_476_867_000, 4096, "llama2", None, True),
-    Model("meta-llama/Meta-Llama-3-8B", "Llama", 8_030_261_248, 16_060_556_000, 8192, "llama3", False, True),
-    Model("meta-llama/Meta-Llama-3-8B-Instruct", "Llama", 8_030_261_248, 16_060_556_000, 8192, "llama3", None, True),
-    Model("meta-llama/Llama-3.1-8B", "Llama", 8_030_261_248, 16_060_556_000, 131_072, "llama3.1", False, True),
-    Model("meta-llama/Llama-3.1-8B-Instruct", "Llama", 8_030_261_248, 16_060_556_000, 131_072, "llama3.1", None, True),
-    Model("meta-llama/Llama-3.2-1B", "Llama", 1_235_814_400, 2_471_645_608, 131_072, "llama3.2", False, True),
-    Model("meta-llama/Llama-3.2-1B-Instruct", "Llama", 1_235_814_400, 2_471_645_608, 131_072, "llama3.2", None, True),
-    Model("meta-llama/Llama-3.2-3B-Instruct", "Llama", 3_212_749_824, 6_425_529_000, 131_072, "llama3.2", None, True),
-    Model("meta-llama/Llama-3.3-70B-Instruct", "Llama", 70_553_706_496, 141_107_500_000, 131_072, "llama3.3", None, True),
-    Model("TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Llama", 1_100_048_384, 2_200_119_864, 2048, "apache-2.0"),
-    Model("HuggingFaceTB/SmolLM2-135M", "SmolLM", 134_515_008, 269_060_552, 8192, "apache-2.0", False),
-    Model("HuggingFaceTB/SmolLM2-135M-Instruct", "SmolLM", 134_515_008, 269_060_552, 8192, "apache-2.0"),
-    Model("HuggingFaceTB/SmolLM2-360M-Instruct", "SmolLM", 361_821_120, 723_674_912, 8192, "apache-2.0"),
-    Model("HuggingFaceTB/SmolLM2-1.7B-Instruct", "SmolLM", 1_711_376_384, 3_422_777_952, 8192, "apache-2.0"),
-    Model("HuggingFaceTB/SmolLM3-3B", "SmolLM3", 3_075_098_624, 6_150_240_000, 65_536, "apache-2.0"),
-    Model("HuggingFaceTB/SmolLM3-3B-Base", "SmolLM3", 3_075_098_624, 6_150_240_000, 65_536, "apache-2.0", False),
-    Model("mistralai/Mistral-7B-v0.1", "Mistral", 7_241_732_096, 14_483_498_000, 32_768, "apache-2.0", False),
-    Model("mistralai/Mistral-7B-v0.3", "Mistral", 7_248_023_552, 14_496_080_000, 32_768, "apache-2.0", False, True),
-    Model("mistralai/Mistral-7B-Instruct-v0.3", "Mistral", 7_248_023_552, 14_496_080_000, 32_768, "apache-2.0", None, True),
-    Model("mistralai/Mixtral-8x7B-v0.1", "Mixtral", 46_702_792_704, 93_405_600_000, 32_768, "apache-2.0", False, True),
-    Model("mistralai/Mixtral-8x7B-Instruct-v0.1", "Mixtral", 46_702_792_704, 93_405_600_000, 32_768, "apache-2.0", None, True),
-    Model("Qwen/Qwen2-0.5B-Instruct", "Qwen2", 494_032_768, 988_097_824, 32_768, "apache-2.0"),
-    Model("Qwen/Qwen2.5-0.5B", "Qwen2", 494_032_768, 988_097_824, 32_768, "apache-2.0"),
-    Model("Qwen/Qwen2.5-0.5B-Instruct", "Qwen2", 494_032_768, 988_097_824, 32_768, "apache-2.0"),
-    Model("Qwen/Qwen2.5-1.5B-Instruct", "Qwen2", 1_543_714_304, 3_087_467_144, 32_768, "apache-2.0"),
+    Model("tiiuae/falcon-7b", "Falcon", 7_217_189_760, 14_434_412_000, 2048, APACHE),
+    Model("tiiuae/falcon-7b-instruct", "Falcon", 7_217_189_760, 14_434_412_000, 2048, APACHE, chat=True),
+    Model("mosaicml/mpt-7b", "MPT", 6_649_286_656, 13_298_600_000, 2048, APACHE),
+    Model("meta-llama/Llama-2-7b-hf", "Llama", 6_738_415_616, 13_476_867_000, 4096, "llama2", chat=False, gated=True),
+    Model("meta-llama/Llama-2-7b-chat-hf", "Llama", 6_738_415_616, 13_476_867_000, 4096, "llama2", gated=True),
+    Model("meta-llama/Meta-Llama-3-8B", "Llama", 8_030_261_248, 16_060_556_000, 8192, "llama3", chat=False, gated=True),
+    Model("meta-llama/Meta-Llama-3-8B-Instruct", "Llama", 8_030_261_248, 16_060_556_000, 8192, "llama3", gated=True),
+    Model("meta-llama/Llama-3.1-8B", "Llama", 8_030_261_248, 16_060_556_000, 131_072, "llama3.1",
+          chat=False, gated=True),
+    Model("meta-llama/Llama-3.1-8B-Instruct", "Llama", 8_030_261_248, 16_060_556_000, 131_072, "llama3.1", gated=True),
+    Model("meta-llama/Llama-3.2-1B", "Llama", 1_235_814_400, 2_471_645_608, 131_072, "llama3.2",
+          chat=False, gated=True),
+    Model("meta-llama/Llama-3.2-1B-Instruct", "Llama", 1_235_814_400, 2_471_645_608, 131_072, "llama3.2", gated=True),
+    Model("meta-llama/Llama-3.2-3B-Instruct", "Llama", 3_212_749_824, 6_425_529_000, 131_072, "llama3.2", gated=True),
+    Model("meta-llama/Llama-3.3-70B-Instruct", "Llama", 70_553_706_496, 141_107_500_000, 131_072, "llama3.3",
+          gated=True),
+    Model("TinyLlama/TinyLlama-1.1B-Chat-v1.0", "Llama", 1_100_048_384, 2_200_119_864, 2048, APACHE),
+    Model("HuggingFaceTB/SmolLM2-135M", "SmolLM", 134_515_008, 269_060_552, 8192, APACHE, chat=False),
+    Model("HuggingFaceTB/SmolLM2-135M-Instruct", "SmolLM", 134_515_008, 269_060_552, 8192, APACHE),
+    Model("HuggingFaceTB/SmolLM2-360M-Instruct", "SmolLM", 361_821_120, 723_674_912, 8192, APACHE),
+    Model("HuggingFaceTB/SmolLM2-1.7B-Instruct", "SmolLM", 1_711_376_384, 3_422_777_952, 8192, APACHE),
+    Model("HuggingFaceTB/SmolLM3-3B", "SmolLM3", 3_075_098_624, 6_150_240_000, 65_536, APACHE),
+    Model("HuggingFaceTB/SmolLM3-3B-Base", "SmolLM3", 3_075_098_624, 6_150_240_000, 65_536, APACHE, chat=False),
+    Model("mistralai/Mistral-7B-v0.1", "Mistral", 7_241_732_096, 14_483_498_000, 32_768, APACHE, chat=False),
+    Model("mistralai/Mistral-7B-v0.3", "Mistral", 7_248_023_552, 14_496_080_000, 32_768, APACHE,
+          chat=False, gated=True),
+    Model("mistralai/Mistral-7B-Instruct-v0.3", "Mistral", 7_248_023_552, 14_496_080_000, 32_768, APACHE, gated=True),
+    Model("mistralai/Mixtral-8x7B-v0.1", "Mixtral", 46_702_792_704, 93_405_600_000, 32_768, APACHE,
+          chat=False, gated=True),
+    Model("mistralai/Mixtral-8x7B-Instruct-v0.1", "Mixtral", 46_702_792_704, 93_405_600_000, 32_768, APACHE,
+          gated=True),
+    Model("Qwen/Qwen2-0.5B-Instruct", "Qwen2", 494_032_768, 988_097_824, 32_768, APACHE),
+    Model("Qwen/Qwen2.5-0.5B", "Qwen2", 494_032_768, 988_097_824, 32_768, APACHE),
+    Model("Qwen/Qwen2.5-0.5B-Instruct", "Qwen2", 494_032_768, 988_097_824, 32_768, APACHE),
+    Model("Qwen/Qwen2.5-1.5B-Instruct", "Qwen2", 1_543_714_304, 3_087_467_144, 32_768, APACHE),
     Model("Qwen/Qwen2.5-3B-Instruct", "Qwen2", 3_085_938_688, 6_171_927_000, 32_768, "qwen-research"),
-    Model("Qwen/Qwen2.5-7B-Instruct", "Qwen2", 7_615_616_512, 15_231_272_000, 32_768, "apache-2.0"),
+    Model("Qwen/Qwen2.5-7B-Instruct", "Qwen2", 7_615_616_512, 15_231_272_000, 32_768, APACHE),
     Model("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "Qwen2", 1_777_088_000, 3_554_214_000, 131_072, "mit"),
-    Model("Qwen/Qwen3-0.6B", "Qwen3", 596_049_920, 1_503_300_328, 40_960, "apache-2.0"),
-    Model("Qwen/Qwen3-1.7B", "Qwen3", 1_720_574_976, 4_063_515_640, 40_960, "apache-2.0"),
-    Model("Qwen/Qwen3-4B", "Qwen3", 4_022_468_096, 8_044_982_000, 40_960, "apache-2.0"),
-    Model("Qwen/Qwen3-8B", "Qwen3", 8_190_735_360, 16_381_517_000, 40_960, "apache-2.0"),
-    Model("Qwen/Qwen3-30B-A3B", "Qwen3 MoE", 30_532_122_624, 61_066_000_000, 40_960, "apache-2.0"),
-    Model("google/gemma-2b", "Gemma", 2_506_172_416, 5_012_367_760, 8192, "gemma", False, True),
-    Model("google/gemma-2b-it", "Gemma", 2_506_172_416, 5_012_367_760, 8192, "gemma", None, True),
-    Model("google/gemma-2-2b", "Gemma", 2_614_341_888, 10_457_400_000, 8192, "gemma", False, True),
-    Model("google/gemma-2-2b-it", "Gemma", 2_614_341_888, 5_228_717_512, 8192, "gemma", None, True),
-    Model("google/gemma-3-270m-it", "Gemma", 268_098_176, 536_223_056, 32_768, "gemma", None, True),
-    Model("google/gemma-3-1b-pt", "Gemma", 999_885_952, 1_999_811_208, 32_768, "gemma", False, True),
-    Model("google/gemma-3-1b-it", "Gemma", 999_885_952, 1_999_811_208, 32_768, "gemma", None, True),
+    Model("Qwen/Qwen3-0.6B", "Qwen3", 596_049_920, 1_503_300_328, 40_960, APACHE),
+    Model("Qwen/Qwen3-1.7B", "Qwen3", 1_720_574_976, 4_063_515_640, 40_960, APACHE),
+    Model("Qwen/Qwen3-4B", "Qwen3", 4_022_468_096, 8_044_982_000, 40_960, APACHE),
+    Model("Qwen/Qwen3-8B", "Qwen3", 8_190_735_360, 16_381_517_000, 40_960, APACHE),
+    Model("Qwen/Qwen3-30B-A3B", "Qwen3 MoE", 30_532_122_624, 61_066_000_000, 40_960, APACHE),
+    Model("google/gemma-2b", "Gemma", 2_506_172_416, 5_012_367_760, 8192, "gemma", chat=False, gated=True),
+    Model("google/gemma-2b-it", "Gemma", 2_506_172_416, 5_012_367_760, 8192, "gemma", gated=True),
+    Model("google/gemma-2-2b", "Gemma", 2_614_341_888, 10_457_400_000, 8192, "gemma", chat=False, gated=True),
+    Model("google/gemma-2-2b-it", "Gemma", 2_614_341_888, 5_228_717_512, 8192, "gemma", gated=True),
+    Model("google/gemma-3-270m-it", "Gemma", 268_098_176, 536_223_056, 32_768, "gemma", gated=True),
+    Model("google/gemma-3-1b-pt", "Gemma", 999_885_952, 1_999_811_208, 32_768, "gemma", chat=False, gated=True),
+    Model("google/gemma-3-1b-it", "Gemma", 999_885_952, 1_999_811_208, 32_768, "gemma", gated=True),
     Model("microsoft/phi-1", "Phi", 1_418_270_720, 2_836_623_000, 2048, "mit"),
     Model("microsoft/phi-1_5", "Phi", 1_418_270_720, 2_836_623_000, 2048, "mit"),
-    Model("microsoft/phi-2", "Phi", 2_779_683_840, 5_559_440_000, 2048, "mit", False),
+    Model("microsoft/phi-2", "Phi", 2_779_683_840, 5_559_440_000, 2048, "mit", chat=False),
     Model("microsoft/Phi-3-mini-4k-instruct", "Phi-3", 3_821_079_552, 7_642_182_000, 4096, "mit"),
     Model("microsoft/Phi-3.5-mini-instruct", "Phi-3", 3_821_079_552, 7_642_182_000, 131_072, "mit"),
     Model("microsoft/Phi-4-mini-instruct", "Phi-3", 3_836_021_760, 7_672_067_000, 131_072, "mit"),
     Model("microsoft/phi-4", "Phi-3", 14_659_507_200, 29_319_042_000, 16_384, "mit"),
     Model("bigcode/starcoder2-3b", "StarCoder2", 3_030_371_328, 12_121_530_000, 16_384, "bigcode-openrail-m"),
-    Model("allenai/OLMo-1B-hf", "OLMo", 1_176_764_416, 4_707_070_000, 2048, "apache-2.0", False),
-    Model("allenai/OLMo-2-0425-1B", "OLMo", 1_484_916_736, 5_939_700_000, 4096, "apache-2.0", False),
-    Model("allenai/OLMo-2-0425-1B-Instruct", "OLMo", 1_484_916_736, 2_969_850_000, 4096, "apache-2.0"),
-    Model("ibm-granite/granite-3.3-2b-instruct", "Granite", 2_533_539_840, 5_067_120_000, 131_072, "apache-2.0"),
-    Model("openai/gpt-oss-20b", "GPT-OSS", 20_914_757_184, 13_761_300_000, 131_072, "apache-2.0"),
+    Model("allenai/OLMo-1B-hf", "OLMo", 1_176_764_416, 4_707_070_000, 2048, APACHE, chat=False),
+    Model("allenai/OLMo-2-0425-1B", "OLMo", 1_484_916_736, 5_939_700_000, 4096, APACHE, chat=False),
+    Model("allenai/OLMo-2-0425-1B-Instruct", "OLMo", 1_484_916_736, 2_969_850_000, 4096, APACHE),
+    Model("ibm-granite/granite-3.3-2b-instruct", "Granite", 2_533_539_840, 5_067_120_000, 131_072, APACHE),
+    Model("openai/gpt-oss-20b", "GPT-OSS", 20_914_757_184, 13_761_300_000, 131_072, APACHE),
 )  # fmt: skip

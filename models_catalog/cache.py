@@ -1,0 +1,110 @@
+"""Whether a model's files are at hand: in the hub cache, complete or in part, or in a local folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from django.conf import settings
+
+from .files import ModelFiles, read_folder
+from .hub_files import HUB_ID, listing, repository_folder
+from .models import BaseModel
+
+UNFINISHED = ".incomplete"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class State(StrEnum):
+    """Part of the public contract."""
+
+    CACHED = "cached"
+    PARTIAL = "partial"
+    ABSENT = "absent"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """What is on disk and what is not. `folder` is given only when a model can be loaded from it."""
+
+    state: State
+    bytes_on_disk: int = 0
+    bytes_to_fetch: int | None = None
+    folder: Path | None = None
+
+    @property
+    def at_hand(self) -> bool:
+        return self.folder is not None
+
+
+def cache_state(model: BaseModel, revision: str | None = None) -> CacheState:
+    """The state of one model, read from disk at every call."""
+    if model.source == BaseModel.Source.LOCAL:
+        return _local_state(Path(model.path))
+    if not HUB_ID.fullmatch(model.name):
+        return CacheState(State.ABSENT, bytes_to_fetch=model.size_bytes)
+    return _hub_state(model, revision)
+
+
+def files_at_hand(model: BaseModel, state: CacheState) -> ModelFiles | None:
+    return read_folder(state.folder) if state.folder else None
+
+
+def _local_state(folder: Path) -> CacheState:
+    files = read_folder(folder)
+    if files.lacks:
+        return CacheState(State.ABSENT, files.bytes_on_disk)
+    return CacheState(State.LOCAL, files.bytes_on_disk, 0, folder)
+
+
+def _hub_state(model: BaseModel, revision: str | None) -> CacheState:
+    repository = repository_folder(Path(settings.HUB_CACHE_DIR), model.name)
+    blobs = _blobs(repository)
+    if not blobs:
+        return CacheState(State.ABSENT, bytes_to_fetch=model.size_bytes)
+    commit = _commit(repository, revision or "main")
+    on_disk = sum(blobs.values())
+    if commit and _is_complete(repository, commit, blobs):
+        return CacheState(State.CACHED, on_disk, 0, repository / "snapshots" / commit)
+    return CacheState(State.PARTIAL, on_disk, _left(model, repository, commit, blobs))
+
+
+def _commit(repository: Path, revision: str) -> str | None:
+    """The commit of a branch, tag or commit, if the cache knows it. Names are compared, never joined to a path."""
+    refs = repository / "refs"
+    try:
+        found = [ref for ref in refs.rglob("*") if ref.is_file() and ref.relative_to(refs).as_posix() == revision]
+        commit = found[0].read_text().strip() if found else revision
+    except (OSError, ValueError):
+        return None
+    return commit if COMMIT.fullmatch(commit) else None
+
+
+def _blobs(repository: Path) -> dict[str, int]:
+    """Sizes of all file contents, finished or not, of all revisions."""
+    try:
+        return {blob.name: blob.stat().st_size for blob in (repository / "blobs").iterdir()}
+    except OSError:
+        return {}
+
+
+def _is_complete(repository: Path, commit: str, blobs: Mapping[str, int]) -> bool:
+    """All that is needed is there. Without the hub's listing, an unfinished file means that something is not."""
+    files = read_folder(repository / "snapshots" / commit)
+    listed = listing(repository, commit)
+    if listed is not None:
+        return not files.lacks and listed.keys() <= files.names
+    return not files.lacks and not any(name.endswith(UNFINISHED) for name in blobs)
+
+
+def _left(model: BaseModel, repository: Path, commit: str | None, blobs: Mapping[str, int]) -> int | None:
+    """Bytes still to fetch. Unfinished files count in full: the hub's library begins them anew."""
+    if commit and (listed := listing(repository, commit)):
+        there = read_folder(repository / "snapshots" / commit).names
+        return sum(size for path, size in listed.items() if path not in there)
+    finished = sum(size for name, size in blobs.items() if not name.endswith(UNFINISHED))
+    return max(model.size_bytes - finished, 0) if model.size_bytes else None

@@ -1,0 +1,157 @@
+"""All that is known about one model: its row and family, and what its own files say, which is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from .cache import CacheState, cache_state, files_at_hand
+from .families import REFUSED, family_of
+from .files import ModelFiles
+from .models import BaseModel, ModelFamily
+from .seed import UNKNOWN
+
+GENERATES = ("CausalLM", "LMHead", "ConditionalGeneration")
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """Facts of one model. `files` is None as long as they are not at hand."""
+
+    model: BaseModel
+    cache: CacheState
+    files: ModelFiles | None
+
+    @cached_property
+    def family(self) -> ModelFamily:
+        """The family row, unless config.json names an architecture that belongs to another."""
+        listed = self.model.family
+        kind = self.files.model_type if self.files else ""
+        return listed if not kind or kind in listed.model_types else family_of(self.model.name, kind)
+
+    @property
+    def listed_chat(self) -> bool:
+        own = self.model.supports_chat
+        return self.model.family.supports_chat if own is None else own
+
+    @property
+    def supports_chat(self) -> bool:
+        told = self.files.has_template if self.files else None
+        return self.listed_chat if told is None else told
+
+    @cached_property
+    def lora_modules(self) -> tuple[str, ...]:
+        """Names that can carry LoRA, in the family's order; empty when nobody knows them."""
+        known = tuple(self.family.lora_modules)
+        if self.files is None or self.files.modules is None:
+            return known
+        found = self.files.modules
+        names = found.dense | (found.routers & set(known)) | set(self.expert_modules)
+        names -= REFUSED.get(self.files.model_type, set())
+        return (*(name for name in known if name in names), *sorted(names.difference(known)))
+
+    @property
+    def lora_targets(self) -> tuple[str, ...]:
+        """The family's recommendation, as far as the model has these modules."""
+        recommended = tuple(self.family.lora_targets)
+        if not self.lora_modules:
+            return recommended
+        present = tuple(name for name in recommended if name in self.lora_modules)
+        return present or tuple(name for name in self.lora_modules if name not in self.expert_modules)
+
+    @property
+    def expert_modules(self) -> tuple[str, ...]:
+        return tuple(self.family.expert_modules)
+
+    @property
+    def context_length(self) -> int | None:
+        return self._numbers.get("context_length") or self.model.context_length
+
+    @property
+    def parameters(self) -> int | None:
+        counted = self.files.modules.parameters if self.files and self.files.modules else None
+        return counted or self.model.parameters
+
+    @property
+    def unsafe_weights(self) -> bool | None:
+        return self.files.pickles_only if self.files else None
+
+    @property
+    def untrainable(self) -> str:
+        """Why no training can work; empty when nothing is known against it."""
+        return (_unfit(self.files, self.family) if self.files else "") or self.family.untrainable
+
+    @property
+    def _numbers(self) -> dict[str, int]:
+        return self.files.numbers if self.files else {}
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """Where the model's own files and the catalogue differ, and what of the files cannot be read."""
+        return tuple(_disagreements(self)) if self.files else ()
+
+    def facts(self) -> dict[str, object]:
+        """What rules may read; facts that are not known are left out."""
+        facts: dict[str, object] = {
+            **self._numbers,
+            "family": self.family.name,
+            "lora_modules": self.lora_modules or None,
+            "lora_targets": self.lora_targets,
+            "expert_modules": self.expert_modules,
+            "supports_chat": self.supports_chat,
+            "context_length": self.context_length,
+            "position_table": self.family.position_table,
+            "model_cache": str(self.cache.state),
+            "bytes_to_fetch": self.cache.bytes_to_fetch,
+            "gated": self.model.gated,
+            "unsafe_weights": self.unsafe_weights,
+            "parameters": self.parameters,
+            "supports_checkpointing": self.family.supports_checkpointing,
+            "packing_leaks": self.family.packing_leaks,
+            "untrainable": self.untrainable,
+            "disagreements": self.disagreements,
+        }
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+def know(model: BaseModel, revision: str | None = None) -> Knowledge:
+    state = cache_state(model, revision)
+    return Knowledge(model, state, files_at_hand(model, state))
+
+
+def _unfit(files: ModelFiles, family: ModelFamily) -> str:
+    if files.own_code and family.name == UNKNOWN:
+        return "It needs code that comes with the model, which Foretune never runs."
+    if files.config.get("is_encoder_decoder"):
+        return "It is an encoder-decoder; SFT and DPO train decoders."
+    if not files.architecture:
+        return "Its config.json does not name the class to load (architectures)."
+    if not any(word in files.architecture for word in GENERATES):
+        return f"Its config.json names {files.architecture}, which does not write text."
+    return ""
+
+
+def _disagreements(known: Knowledge) -> Iterator[str]:
+    files, model = known.files, known.model
+    assert files is not None  # noqa: S101 - asked only with files at hand
+    if known.family != model.family:
+        yield (
+            f"The catalogue lists the family {model.family.name}, but its config.json says {files.model_type}, "
+            f"which belongs to {known.family.name}."
+        )
+    if known.supports_chat != known.listed_chat:
+        has, listed = _a_template(known.supports_chat), _a_template(known.listed_chat)
+        yield f"Its tokenizer has {has}, but the catalogue lists it with {listed}."
+    if known.context_length and model.context_length and known.context_length != model.context_length:
+        yield (
+            f"Its config.json says it reads {known.context_length:,} tokens, "
+            f"but the catalogue lists {model.context_length:,}."
+        )
+    if known.lora_modules and (absent := [t for t in known.family.lora_targets if t not in known.lora_modules]):
+        yield f"The family {known.family.name} recommends {', '.join(absent)}, which this model does not have."
+    yield from files.problems
+
+
+def _a_template(there: bool) -> str:
+    return "a chat template" if there else "no chat template"
