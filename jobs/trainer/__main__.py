@@ -52,8 +52,8 @@ def read_arguments() -> Path:
 
 
 def isolate() -> None:
-    """Reach nothing outside, and see one GPU: TRL refuses several in one process."""
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    """Reach nothing outside, draw no progress bars, and see one GPU: TRL refuses several in one process."""
+    os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 

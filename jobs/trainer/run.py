@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset
 from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
@@ -45,7 +45,6 @@ CHECKPOINTS = "checkpoints"
 def fine_tune(run_dir: Path, run: RunFile, events: Events, stop: StopSignal) -> None:
     """Train the job in `run_dir`. Returns once result.json is written; raises whatever prevented that."""
     started = time.monotonic()
-    disable_progress_bars()
     with tempfile.TemporaryDirectory(dir=run_dir, prefix="cache-") as cache:
         loaded = load(run, run_dir, Path(cache), events)
         prepared = prepare(loaded, run, run_dir, events, stop)
