@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .findings import Finding, Fix, Report, Severity
-from .vocabulary import FACTS
+from .vocabulary import FACTS, Source
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Rule:
     """One thing that must hold, with the facts it reads and an example that breaks it.
 
     `needs` are the facts without which it cannot be asked; `may_read` are read when they are known.
-    `breaks` is an example of facts that break it; `cured` says how the facts beyond the settings look once
-    its first fix has been applied (another model, a converted dataset).
+    `breaks` is an example of facts that break it.
     """
 
     code: str
@@ -50,7 +49,6 @@ class Rule:
     needs: frozenset[str]
     may_read: frozenset[str]
     breaks: Mapping[str, Any]
-    cured: Mapping[str, Any]
     why: str
 
     def findings(self, known: Mapping[str, Any]) -> list[Finding]:
@@ -79,7 +77,7 @@ def add(rule: Rule) -> Rule:
     """Put one rule in the book, refusing a doubled code, a misspelt fact or an example that does not fit."""
     if rule.code in RULES:
         raise RuleError(f"Two rules use the code {rule.code!r}.")
-    if unknown := (rule.needs | rule.may_read | rule.breaks.keys() | rule.cured.keys()) - FACTS.keys():
+    if unknown := (rule.needs | rule.may_read | rule.breaks.keys()) - FACTS.keys():
         raise RuleError(f"Rule {rule.code!r} names {sorted(unknown)}, which vocabulary.py does not hold.")
     if missing := rule.needs - rule.breaks.keys():
         raise RuleError(f"The example of rule {rule.code!r} lacks {sorted(missing)}.")
@@ -98,7 +96,6 @@ def rule(
     message: str,
     breaks: Mapping[str, Any],
     field: str | None = None,
-    cured: Mapping[str, Any] | None = None,
 ) -> Callable[[Ask], Rule]:
     """Register a function as a rule.
 
@@ -111,7 +108,7 @@ def rule(
         optional = frozenset(p.name for p in parameters if p.default is not p.empty)
         needs = frozenset(p.name for p in parameters) - optional
         why = inspect.getdoc(ask) or ""
-        return add(Rule(code, severity, field, message, ask, needs, optional, breaks, cured or {}, why))
+        return add(Rule(code, severity, field, message, ask, needs, optional, breaks, why))
 
     return register
 
@@ -120,18 +117,20 @@ def check(known: Mapping[str, Any]) -> Report:
     """Ask every rule whose facts are known; list the others as unasked. Changes nothing.
 
     `known` maps fact names of `vocabulary.FACTS` to values. A fact that is absent is unknown; so is one that
-    is `None`.
+    is `None`. A rule about a setting that was not chosen has nothing to say, and is not listed as unasked.
     """
     facts = {name: value for name, value in known.items() if value is not None}
     findings: list[Finding] = []
     unasked: dict[str, tuple[str, ...]] = {}
     for each in RULES.values():
-        if missing := each.needs - facts.keys():
-            unasked[each.code] = tuple(sorted(missing))
-        else:
+        missing = each.needs - facts.keys()
+        if not missing:
             findings.extend(each.findings(facts))
+        elif missing.isdisjoint(_CHOSEN):
+            unasked[each.code] = tuple(sorted(missing))
     findings.sort(key=lambda finding: _ORDER[finding.severity])
     return Report(tuple(findings), unasked)
 
 
+_CHOSEN = frozenset(name for name, fact in FACTS.items() if fact.source is Source.CHOICES)
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.ADVICE: 2}

@@ -6,13 +6,18 @@ Reading never raises on what a person wrote: a value that cannot be read is repo
 
 from __future__ import annotations
 
-import difflib
+import json
 import math
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .settings_table import BY_FACT, SETTINGS, Kind, Setting
+from .names import nearest
+from .settings_table import BY_FACT, GROUPS, SETTINGS, Kind, Setting
+
+MANY = 50
+"""Unknown keys beyond this many are reported without their nearest name, which is slow to find."""
 
 
 class Unreadable(ValueError):
@@ -25,7 +30,7 @@ class Choices:
 
     values: Mapping[str, Any]
     unreadable: tuple[tuple[str, str, str], ...] = ()
-    unknown_keys: tuple[tuple[str, str | None], ...] = ()
+    unknown_keys: tuple[tuple[str, str | None, Any], ...] = ()
 
     @property
     def effective(self) -> dict[str, Any]:
@@ -47,9 +52,12 @@ class Choices:
         return nest(self.effective)
 
     def changed(self, changes: Mapping[str, Any]) -> Choices:
-        """These choices with some settings replaced, as a fix asks."""
-        kept = tuple(item for item in self.unreadable if item[0] not in changes)
-        return Choices({**self.values, **changes}, kept, self.unknown_keys)
+        """These choices with some settings replaced, as a fix asks; `None` takes a setting or unknown key back."""
+        merged = {**self.values, **changes}
+        values = {path: value for path, value in merged.items() if path in SETTINGS and value is not None}
+        replaced = changes.keys() | {SETTINGS[path].group for path in changes if path in SETTINGS}
+        unreadable = tuple(item for item in self.unreadable if item[0] not in replaced)
+        return Choices(values, unreadable, tuple(item for item in self.unknown_keys if item[0] not in replaced))
 
 
 def _applies(fact: str, by_fact: Mapping[str, Any]) -> bool:
@@ -62,31 +70,51 @@ def read(spec: Mapping[str, Any]) -> Choices:
 
     Empty strings and null count as not given.
     """
+    if not isinstance(spec, Mapping):
+        return Choices({}, (("", shown(spec), "a JSON object with model, data, training and lora"),))
     values: dict[str, Any] = {}
     unreadable: list[tuple[str, str, str]] = []
-    unknown: list[tuple[str, str | None]] = []
+    unknown: list[tuple[str, str | None, Any]] = []
     for path, raw in _flatten(spec):
-        setting = SETTINGS.get(path)
-        if setting is None:
-            unknown.append((path, nearest(path)))
-        elif raw is not None and raw != "":
-            try:
-                values[path] = _READERS[setting.kind](raw, setting)
-            except Unreadable as problem:
-                unreadable.append((path, shown(raw), str(problem)))
+        if _is_empty(raw):
+            continue
+        if path not in SETTINGS:
+            unknown.append(_unknown(path, raw, search=len(unknown) < MANY))
+            continue
+        try:
+            values[path] = read_value(SETTINGS[path], raw)
+        except Unreadable as problem:
+            unreadable.append((path, shown(raw), str(problem)))
     return Choices(values, tuple(unreadable), tuple(unknown))
 
 
-def _flatten(spec: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flatten(spec: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     for key, value in spec.items():
-        name = str(key)
-        if isinstance(value, Mapping) and name in _GROUPS:
-            yield from ((f"{name}.{inner}", each) for inner, each in value.items())
+        name = _key(key)
+        if isinstance(value, Mapping) and name in GROUPS:
+            yield from ((f"{name}.{_key(inner)}", each) for inner, each in value.items())
         else:
             yield name, value
 
 
-_GROUPS = {setting.group for setting in SETTINGS.values() if setting.group}
+def _key(key: Any) -> str:
+    return shown(key, limit=100)
+
+
+def _is_empty(raw: Any) -> bool:
+    return raw is None or (isinstance(raw, str) and not raw.strip())
+
+
+def _unknown(path: str, raw: Any, *, search: bool) -> tuple[str, str | None, Any]:
+    """An unknown key with the setting that was probably meant, and its value where that setting can take it."""
+    near = nearest(path) if search else None
+    if near is None:
+        return path, None, None
+    try:
+        value = read_value(SETTINGS[near], raw)
+    except Unreadable:
+        return path, near, None
+    return path, near, value if SETTINGS[near].admits(value) else None
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,32 +127,42 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     return spec
 
 
-def nearest(path: str) -> str | None:
-    """The known setting whose dotted name is most like `path`, or None when nothing is near."""
-    name = path.rpartition(".")[2]
-    by_name = [known for known in SETTINGS if known.rpartition(".")[2] == name]
-    return next(iter(by_name or difflib.get_close_matches(path, SETTINGS, n=1, cutoff=0.6)), None) or _by_last_part(name)
-
-
-def _by_last_part(name: str) -> str | None:
-    parts = {known.rpartition(".")[2]: known for known in SETTINGS}
-    close = difflib.get_close_matches(name, parts, n=1, cutoff=0.6)
-    return parts[close[0]] if close else None
-
-
 def shown(raw: Any, limit: int = 60) -> str:
-    """A value as it is quoted in a message: short, on one line."""
-    text = " ".join(str(raw).split())
+    """A value as it is quoted in a message: short, on one line, and safe to store and to send."""
+    text = " ".join(_text_of(raw, limit).split())
+    text = "".join("\N{REPLACEMENT CHARACTER}" if _is_control(character) else character for character in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _text_of(raw: Any, limit: int) -> str:
+    if isinstance(raw, str):
+        return raw[: 10 * limit]
+    try:
+        return json.dumps(raw, ensure_ascii=False, default=str)
+    except (ValueError, TypeError, RecursionError):  # a number of thousands of digits, a very deep list, an odd key
+        return "something too large to show"
+
+
+def _is_control(character: str) -> bool:
+    """Control characters and lone surrogates: databases and JSON encoders choke on them."""
+    return unicodedata.category(character) in ("Cc", "Cs")
+
+
+def read_value(setting: Setting, raw: Any) -> Any:
+    """One value as its setting's kind. Raises Unreadable."""
+    return _READERS[setting.kind](raw, setting)
 
 
 def _read_text(raw: Any, setting: Setting) -> str:
     if isinstance(raw, bool) or not isinstance(raw, str | int):
         raise Unreadable("a text")
-    text = str(raw).strip()
-    if any(ord(character) < 32 for character in text):
+    return _line(raw if isinstance(raw, str) else shown(raw))
+
+
+def _line(text: str) -> str:
+    if any(_is_control(character) for character in text.strip()):
         raise Unreadable("a text of one line")
-    return text
+    return text.strip()
 
 
 def _read_number(raw: Any, setting: Setting) -> float | int:
@@ -132,18 +170,20 @@ def _read_number(raw: Any, setting: Setting) -> float | int:
         raise Unreadable("a number")
     try:
         number = float(raw)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise Unreadable("a number") from None
+    except OverflowError:
+        raise Unreadable("a finite number") from None
     if not math.isfinite(number):
         raise Unreadable("a finite number")
-    return number
+    return int(number) if number.is_integer() else number
 
 
 def _read_integer(raw: Any, setting: Setting) -> int:
     number = _read_number(raw, setting)
-    if number != int(number):
+    if not isinstance(number, int):
         raise Unreadable("a whole number")
-    return int(raw) if isinstance(raw, int) else int(number)
+    return number
 
 
 _WORDS = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
@@ -166,8 +206,10 @@ def _read_choice(raw: Any, setting: Setting) -> str:
 def _read_names(raw: Any, setting: Setting) -> tuple[str, ...] | str:
     """A list of names, or PEFT's one special string `all-linear`, or another string, which rules judge."""
     if isinstance(raw, str):
-        return raw.strip()
+        return _line(raw)
     if isinstance(raw, list | tuple) and all(isinstance(each, str) for each in raw):
+        if any(_is_control(character) for each in raw for character in each):
+            raise Unreadable("a list of module names without control characters")
         return tuple(raw)
     raise Unreadable("a list of module names")
 

@@ -28,7 +28,7 @@ class Fact:
 
 
 _CHOICES = {setting.fact: setting.label for setting in SETTINGS.values()} | {
-    "unknown_keys": "(dotted name, nearest known name or None) of each key the specification does not know",
+    "unknown_keys": "(dotted name, nearest setting or None, its value if that setting can take it) of each unknown key",
     "unreadable": "(dotted name, value given, what was expected) of each value that could not be read",
     "given": "facts of the settings that were given, as opposed to filled from defaults",
 }
@@ -53,8 +53,11 @@ _MODEL = {
     "packing_leaks": "packed rows see their neighbours in this architecture",
     "untrainable": "why TRL cannot train this architecture at all",
     "disagreements": "sentences saying where the model's own files and its family row differ",
-    "hidden_size": "width of the model", "intermediate_size": "width of the MLP", "layers": "number of layers",
-    "attention_width": "heads × head size", "key_value_width": "key/value heads × head size",
+    "hidden_size": "width of the model",
+    "intermediate_size": "width of the MLP",
+    "layers": "number of layers",
+    "attention_width": "heads × head size",
+    "key_value_width": "key/value heads × head size",
     "vocabulary_size": "rows of the embedding",
 }
 

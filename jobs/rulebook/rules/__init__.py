@@ -1,3 +1,44 @@
 """All rules, one module per subject. Importing this package registers them."""
 
-from . import numbers, required, specification  # noqa: F401
+from __future__ import annotations
+
+from types import ModuleType
+
+from . import (
+    account,
+    cache,
+    dataset,
+    length,
+    lora,
+    lora_targets,
+    measured,
+    model,
+    numbers,
+    packing,
+    precision,
+    quantization,
+    required,
+    schedule,
+    specification,
+    strategy,
+)
+
+SUBJECTS: tuple[ModuleType, ...] = (
+    specification,
+    required,
+    numbers,
+    model,
+    cache,
+    lora_targets,
+    lora,
+    quantization,
+    strategy,
+    dataset,
+    length,
+    packing,
+    schedule,
+    precision,
+    account,
+    measured,
+)
+"""In the order of the rule table."""

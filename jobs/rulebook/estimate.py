@@ -1,0 +1,177 @@
+"""What a job will take: rows, steps, download, memory. What cannot be reckoned is None, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .memory import Part, Plan, Shape, lora_parameters, peak, total
+from .rules.lora_targets import is_all_linear, leaf, pieces
+from .steps import held_out, total_steps
+from .vocabulary import FACTS
+from .words import names
+
+TO_FETCH = ("absent", "partial")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Counts, bytes and seconds. `rows` are trained on, `eval_rows` held out; `unknown` has a reason for each None."""
+
+    rows: int | None = None
+    eval_rows: int | None = None
+    steps: int | None = None
+    download_bytes: int | None = None
+    download_seconds: int | None = None
+    trainable_parameters: int | None = None
+    memory: tuple[Part, ...] | None = None
+    unknown: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The peak: on a GPU of its memory, else of the process's, without what Python itself takes."""
+        return None if self.memory is None else total(self.memory)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON; `memory` is a list of `{"name", "bytes", "how"}` that adds up to `memory_bytes`."""
+        parts = [asdict(part) for part in self.memory or ()]
+        return {**asdict(self), "memory": parts, "memory_bytes": self.memory_bytes, "unknown": dict(self.unknown)}
+
+
+class Unknown(Exception):
+    """An amount cannot be reckoned; the text says why."""
+
+
+class Facts:
+    """Facts by name. Asking for one that is not there raises Unknown with its meaning."""
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self._known = {name: value for name, value in facts.items() if value is not None}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            raise Unknown(f"It is not known: {FACTS[name].meaning}.")
+        return self._known[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._known.get(name, default)
+
+
+def estimate(facts: Mapping[str, Any]) -> Estimate:
+    """Reckon what the facts allow. Never raises on a missing fact."""
+    known, amounts, unknown = Facts(facts), {}, {}
+    for name, reckon in _RECKONED.items():
+        try:
+            amounts[name] = reckon(known)
+        except Unknown as reason:
+            unknown[name] = str(reason)
+    return Estimate(**amounts, unknown=unknown)
+
+
+def _usable(facts: Facts) -> int:
+    return int(facts["rows"] - facts["bad_row_count"])
+
+
+def _eval_rows(facts: Facts) -> int:
+    return held_out(_usable(facts), facts["eval_fraction"])
+
+
+def _rows(facts: Facts) -> int:
+    return _usable(facts) - _eval_rows(facts)
+
+
+def _steps(facts: Facts) -> int:
+    steps = total_steps(
+        _usable(facts),
+        facts["eval_fraction"],
+        facts["batch_size"],
+        facts["gradient_accumulation"],
+        facts["num_epochs"],
+        facts.get("max_steps"),
+        facts.get("packing", False),
+    )
+    if steps is None:
+        packing = facts.get("packing", False)
+        raise Unknown("Packing joins rows by their tokens." if packing else "There are no rows to train on.")
+    return steps
+
+
+def _download_bytes(facts: Facts) -> int:
+    return int(facts["bytes_to_fetch"]) if facts["model_cache"] in TO_FETCH else 0
+
+
+def _download_seconds(facts: Facts) -> int:
+    amount = _download_bytes(facts)
+    return round(amount / facts["bytes_per_second"]) if amount else 0
+
+
+def _shape(facts: Facts) -> Shape:
+    return Shape(
+        parameters=facts["parameters"],
+        hidden=facts["hidden_size"],
+        intermediate=facts["intermediate_size"],
+        attention=facts["attention_width"],
+        key_value=facts["key_value_width"],
+        layers=facts["layers"],
+        vocabulary=facts["vocabulary_size"],
+    )
+
+
+def _trainable(facts: Facts) -> int:
+    if not facts["lora_enabled"]:
+        return int(facts["parameters"])
+    targets = _targets(facts)
+    amount = lora_parameters(_shape(facts), targets, facts["lora_r"])
+    if amount is None:
+        raise Unknown(f"It does not follow from the names how large {names(targets)} are.")
+    return amount
+
+
+def _targets(facts: Facts) -> list[str]:
+    """Names of the modules that get an adapter. All linear layers are about the recommended ones."""
+    chosen = facts.get("target_modules") or facts["lora_targets"]
+    if isinstance(chosen, str):
+        if not is_all_linear(chosen):
+            raise Unknown("LoRA targets are given as a pattern.")
+        chosen = facts["lora_targets"]
+    reached = [leaf(name) for name in pieces(tuple(chosen))]
+    if set(reached) & set(facts.get("expert_modules", ())):
+        raise Unknown("LoRA reaches expert matrices.")
+    return reached
+
+
+def _memory(facts: Facts) -> tuple[Part, ...]:
+    return peak(_shape(facts), _plan(facts))
+
+
+def _plan(facts: Facts) -> Plan:
+    """The trainer's own choices: 16 bits on a GPU unless fp32 was asked for, frozen weights held in it too."""
+    on_cpu = facts["gpus"] == 0
+    half = facts["precision"] in ("bf16", "fp16") or (facts["precision"] == "auto" and not on_cpu)
+    lora = facts["lora_enabled"]
+    return Plan(
+        sequences=facts["batch_size"],
+        length=min(facts["max_length"], facts["token_ceiling"]),
+        trainable=_trainable(facts),
+        lora=lora,
+        rank=facts.get("lora_r", 0),
+        dpo=facts["method"] == "dpo",
+        checkpointing=facts["gradient_checkpointing"],
+        half=half,
+        half_weights=half and lora and not on_cpu,
+        optimizer=facts["optim"],
+        quantization=facts["quantization"],
+        cpu=on_cpu,
+    )
+
+
+_RECKONED: Mapping[str, Callable[[Facts], Any]] = {
+    "rows": _rows,
+    "eval_rows": _eval_rows,
+    "steps": _steps,
+    "download_bytes": _download_bytes,
+    "download_seconds": _download_seconds,
+    "trainable_parameters": _trainable,
+    "memory": _memory,
+}

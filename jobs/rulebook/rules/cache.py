@@ -1,0 +1,113 @@
+"""The model's files are at hand, or can be fetched."""
+
+from __future__ import annotations
+
+from ..cures import advice, model_at_hand
+from ..engine import Broken, broken, rule
+from ..findings import Action, Fix, Severity
+from ..words import duration, size
+
+TO_FETCH = ("absent", "partial")
+
+
+@rule(
+    code="cache.offline",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="{model} is {state} on this machine and the portal is offline, so it cannot be fetched. {advice}",
+    breaks={"model": "gpt2", "model_cache": "absent", "offline": True},
+)
+def offline(model: str, model_cache: str, offline: bool, chat_model: str | None = None) -> Broken | None:
+    """Without this the job would wait in the queue and then fail on the network."""
+    if not offline or model_cache not in TO_FETCH:
+        return None
+    fix = model_at_hand(chat_model, model)
+    state = "not" if model_cache == "absent" else "only partly"
+    return broken(fix=fix, model=model, state=state, advice=advice([fix], "Choose a model that is already here."))
+
+
+@rule(
+    code="cache.gated",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="{model} is gated: the hub hands it out only to accounts that accepted its licence, and the portal has no "
+    "token. Accept the licence on the model's page, make a read token in that account's settings, and "
+    "have it put in the portal's environment variable HF_TOKEN.{advice}",
+    breaks={
+        "model": "meta-llama/Llama-3.2-1B",
+        "gated": True,
+        "hub_token": False,
+        "model_cache": "absent",
+        "offline": False,
+    },
+)
+def gated(
+    model: str, gated: bool, hub_token: bool, model_cache: str, offline: bool, chat_model: str | None = None
+) -> Broken | None:
+    """The hub answers 401 only when the download starts, and its message does not say where the token goes."""
+    if not gated or hub_token or offline or model_cache not in TO_FETCH:
+        return None
+    fix = model_at_hand(chat_model, model)
+    return broken(fix=fix, model=model, advice=f" Or {fix.label[0].lower()}{fix.label[1:]}." if fix else "")
+
+
+@rule(
+    code="cache.disk-too-small",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="{model} needs {needed} more on the disk, but only {free} are free. {advice}",
+    breaks={
+        "model": "gpt2",
+        "model_cache": "absent",
+        "bytes_to_fetch": 548_000_000,
+        "disk_free": 100_000_000,
+        "offline": False,
+    },
+)
+def disk_too_small(
+    model: str, model_cache: str, bytes_to_fetch: int, disk_free: int, offline: bool, chat_model: str | None = None
+) -> Broken | None:
+    """A full disk stops the download near its end, and every other job of the portal with it."""
+    if offline or model_cache not in TO_FETCH or bytes_to_fetch <= disk_free:
+        return None
+    fix = model_at_hand(chat_model, model)
+    todo = advice([fix], "Choose a smaller model, or ask staff to make room.")
+    return broken(fix=fix, model=model, needed=size(bytes_to_fetch), free=size(disk_free), advice=todo)
+
+
+@rule(
+    code="cache.not-cached",
+    severity=Severity.WARNING,
+    field="model.name",
+    message="{model} is {state} on this machine: {amount} will be downloaded before training starts{time}. Download it "
+    "first if you do not want the job to wait.",
+    breaks={
+        "model": "gpt2",
+        "model_cache": "absent",
+        "offline": False,
+        "bytes_to_fetch": 548_000_000,
+        "bytes_per_second": 10_000_000,
+    },
+)
+def not_cached(
+    model: str,
+    model_cache: str,
+    offline: bool,
+    bytes_to_fetch: int | None = None,
+    bytes_per_second: int | None = None,
+    disk_free: int | None = None,
+    gated: bool = False,
+    hub_token: bool = True,
+) -> Broken | None:
+    """A download of gigabytes is the longest part of a small job, and should not come as a surprise."""
+    locked = gated and not hub_token
+    full = bytes_to_fetch is not None and disk_free is not None and bytes_to_fetch > disk_free
+    if model_cache not in TO_FETCH or offline or locked or full:
+        return None
+    return broken(
+        fix=Fix("Download first", action=Action("download-model", {"model": model})),
+        model=model,
+        state="not" if model_cache == "absent" else "only partly",
+        amount=size(bytes_to_fetch) if bytes_to_fetch else "its files",
+        time=f", {duration(bytes_to_fetch / bytes_per_second)}" if bytes_to_fetch and bytes_per_second else "",
+    )

@@ -1,0 +1,53 @@
+"""Rows fit into what the model can read."""
+
+from __future__ import annotations
+
+from ..cures import use
+from ..engine import Broken, broken, rule
+from ..findings import Severity
+
+PATH = "data.max_length"
+
+
+@rule(
+    code="length.beyond-positions",
+    severity=Severity.ERROR,
+    field=PATH,
+    message="{model} reads at most {context} tokens; the longest row may have {longest} and max_length keeps {kept} of "
+    "them. Its table of positions ends there, so the first longer batch would crash. Use {context}.",
+    breaks={"max_length": 4096, "token_ceiling": 2117, "context_length": 1024, "position_table": True, "model": "gpt2"},
+)
+def beyond_positions(
+    max_length: int, token_ceiling: int, context_length: int, position_table: bool, model: str
+) -> Broken | None:
+    """A learned position table has no row past its end: the first long batch fails with an index error."""
+    kept = min(max_length, token_ceiling)
+    if not position_table or kept <= context_length:
+        return None
+    fix = use(PATH, context_length, f"Use {context_length} tokens")
+    return broken(fix=fix, model=model, context=context_length, longest=token_ceiling, kept=kept)
+
+
+@rule(
+    code="length.beyond-context",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="{model} was built for {context} tokens; the longest row may have {longest} and max_length keeps {kept} of "
+    "them. It trains without an error, but answers get worse past that length. Use {context}.",
+    breaks={
+        "max_length": 8192,
+        "token_ceiling": 6000,
+        "context_length": 2048,
+        "position_table": False,
+        "model": "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
+    },
+)
+def beyond_context(
+    max_length: int, token_ceiling: int, context_length: int, position_table: bool, model: str
+) -> Broken | None:
+    """Rotary positions go on past what the model has seen, and mean nothing there."""
+    kept = min(max_length, token_ceiling)
+    if position_table or kept <= context_length:
+        return None
+    fix = use(PATH, context_length, f"Use {context_length} tokens")
+    return broken(fix=fix, model=model, context=context_length, longest=token_ceiling, kept=kept)

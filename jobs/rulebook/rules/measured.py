@@ -1,0 +1,46 @@
+"""What the trainer finds once rows have been tokenised."""
+
+from __future__ import annotations
+
+from ..cures import advice, use
+from ..engine import Broken, broken, rule
+from ..findings import Severity
+from ..words import count
+
+PATH = "data.max_length"
+
+
+@rule(
+    code="measured.nothing-left",
+    severity=Severity.ERROR,
+    field=PATH,
+    message="None of the {given} is left after cutting to {max_length} tokens: in each, the prompt alone fills them "
+    "and nothing of the answer remains to learn. {advice}",
+    breaks={"rows_prepared": 0, "rows_given": 812, "max_length": 64, "context_length": 2048},
+)
+def nothing_left(
+    rows_prepared: int, rows_given: int, max_length: int, context_length: int | None = None
+) -> Broken | None:
+    """Training would fail with an error about the number of samples that never mentions the data."""
+    if rows_prepared or not rows_given:
+        return None
+    fix = None
+    if context_length and context_length > max_length:
+        fix = use(PATH, context_length, f"Keep {context_length} tokens")
+    todo = advice([fix], "Shorten the prompts.")
+    return broken(fix=fix, given=count(rows_given, "row"), max_length=max_length, advice=todo)
+
+
+@rule(
+    code="measured.rows-lost",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="{lost} of {given} left out: cut to {max_length} tokens, nothing of the answer remains in them. Keep more "
+    "tokens, or shorten the prompts.",
+    breaks={"rows_prepared": 800, "rows_given": 812, "max_length": 64},
+)
+def rows_lost(rows_prepared: int, rows_given: int, max_length: int, packing: bool = False) -> Broken | None:
+    """Such rows disappear while rows are prepared, without a word from the trainer."""
+    if packing or not 0 < rows_prepared < rows_given:
+        return None
+    return broken(lost=rows_given - rows_prepared, given=count(rows_given, "row"), max_length=max_length)

@@ -1,0 +1,202 @@
+"""Steps, warm-up and evaluation fit the number of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from ..cures import advice, clear, use
+from ..engine import Broken, broken, rule
+from ..findings import Fix, Severity
+from ..steps import held_out, total_steps
+from ..words import count, number
+
+TENTH = 0.1
+ROWS_FOR_A_TENTH = 10
+
+
+@rule(
+    code="schedule.warmup-beyond-steps",
+    severity=Severity.ERROR,
+    field="training.warmup_steps",
+    message="training.warmup_steps is {warmup}, which is {warming} of {steps}: the learning rate would rise during "
+    "the whole run and never reach its value. Use 0.",
+    breaks={
+        "warmup_steps": 100,
+        "rows": 40,
+        "bad_row_count": 0,
+        "eval_fraction": 0.0,
+        "batch_size": 4,
+        "gradient_accumulation": 1,
+        "num_epochs": 3,
+    },
+)
+def warmup_beyond_steps(
+    warmup_steps: float,
+    rows: int,
+    bad_row_count: int,
+    eval_fraction: float,
+    batch_size: int,
+    gradient_accumulation: int,
+    num_epochs: float,
+    max_steps: int | None = None,
+    packing: bool = False,
+) -> Broken | None:
+    """With one step of warm-up in a run of one step the rate is zero and nothing is learnt, without any error."""
+    usable = rows - bad_row_count
+    steps = total_steps(usable, eval_fraction, batch_size, gradient_accumulation, num_epochs, max_steps, packing)
+    if warmup_steps <= 0 or not steps:
+        return None
+    warming = int(warmup_steps) if warmup_steps >= 1 else math.ceil(warmup_steps * steps)
+    if warming < steps:
+        return None
+    fix = use("training.warmup_steps", 0, "Use no warm-up")
+    return broken(fix=fix, warmup=number(warmup_steps), warming=warming, steps=count(steps, "step"))
+
+
+def _hold_out(usable: int | None) -> Fix | None:
+    if usable is not None and usable < ROWS_FOR_A_TENTH:
+        return None
+    return use("data.eval_fraction", TENTH, "Hold out a tenth of the rows")
+
+
+@rule(
+    code="schedule.early-stopping-unevaluated",
+    severity=Severity.ERROR,
+    field="training.early_stopping_patience",
+    message="Early stopping after {patience} needs an evaluation to go by, and no rows are held out for one. {advice}",
+    breaks={"early_stopping_patience": 3, "eval_fraction": 0.0},
+)
+def early_stopping_unevaluated(
+    early_stopping_patience: int, eval_fraction: float, rows: int | None = None, bad_row_count: int = 0
+) -> Broken | None:
+    """Without evaluations the run would never stop early, though its author relies on it."""
+    if eval_fraction > 0:
+        return None
+    usable = None if rows is None else rows - bad_row_count
+    fixes = (_hold_out(usable), clear("training.early_stopping_patience", "Train to the end"))
+    return broken(fixes=fixes, patience=count(early_stopping_patience, "evaluation"), advice=advice(fixes))
+
+
+@rule(
+    code="schedule.eval-steps-unevaluated",
+    severity=Severity.WARNING,
+    field="training.eval_steps",
+    message="training.eval_steps is {every}, but no rows are held out, so nothing is evaluated. {advice}",
+    breaks={"eval_steps": 50, "eval_fraction": 0.0},
+)
+def eval_steps_unevaluated(
+    eval_steps: int, eval_fraction: float, rows: int | None = None, bad_row_count: int = 0
+) -> Broken | None:
+    """Somebody who sets an interval expects to see an evaluation loss."""
+    if eval_fraction > 0:
+        return None
+    usable = None if rows is None else rows - bad_row_count
+    fixes = (_hold_out(usable), clear("training.eval_steps"))
+    return broken(fixes=fixes, every=eval_steps, advice=advice(fixes))
+
+
+@rule(
+    code="schedule.eval-beyond-end",
+    severity=Severity.WARNING,
+    field="training.eval_steps",
+    message="training.eval_steps is {every}, but the whole run has {steps}, so nothing is evaluated before its end. "
+    "Leave it empty to evaluate after each epoch.",
+    breaks={
+        "eval_steps": 500,
+        "rows": 40,
+        "bad_row_count": 0,
+        "eval_fraction": 0.1,
+        "batch_size": 4,
+        "gradient_accumulation": 1,
+        "num_epochs": 3,
+    },
+)
+def eval_beyond_end(
+    eval_steps: int,
+    rows: int,
+    bad_row_count: int,
+    eval_fraction: float,
+    batch_size: int,
+    gradient_accumulation: int,
+    num_epochs: float,
+    max_steps: int | None = None,
+    packing: bool = False,
+) -> Broken | None:
+    """Rows were held out and are never used; early stopping has nothing to go by."""
+    usable = rows - bad_row_count
+    steps = total_steps(usable, eval_fraction, batch_size, gradient_accumulation, num_epochs, max_steps, packing)
+    if not eval_fraction > 0 or not steps or eval_steps <= steps:
+        return None
+    return broken(fix=clear("training.eval_steps"), every=eval_steps, steps=count(steps, "step"))
+
+
+@rule(
+    code="schedule.empty-evaluation",
+    severity=Severity.ERROR,
+    field="data.eval_fraction",
+    message="data.eval_fraction is {fraction}, but with {usable} none can be held out. Use 0, or add rows.",
+    breaks={"eval_fraction": 0.5, "rows": 1, "bad_row_count": 0},
+)
+def empty_evaluation(eval_fraction: float, rows: int, bad_row_count: int, given: Collection[str] = ()) -> Broken | None:
+    """An evaluation without rows fails when the trainer is built."""
+    usable = rows - bad_row_count
+    if usable < 1 or eval_fraction <= 0 or held_out(usable, eval_fraction):
+        return None
+    unneeded = {"eval_steps": "training.eval_steps", "early_stopping_patience": "training.early_stopping_patience"}
+    cleared = {path: None for fact, path in unneeded.items() if fact in given}
+    fix = Fix("Evaluate nothing", {"data.eval_fraction": 0.0, **cleared})
+    return broken(fix=fix, fraction=number(eval_fraction), usable=count(usable, "row"))
+
+
+@rule(
+    code="schedule.tiny-evaluation",
+    severity=Severity.WARNING,
+    field="data.eval_fraction",
+    message="data.eval_fraction {fraction} of {usable} is less than a row, so a single one is held out, and its loss "
+    "says little. {advice}",
+    breaks={"eval_fraction": 0.01, "rows": 30, "bad_row_count": 0},
+)
+def tiny_evaluation(eval_fraction: float, rows: int, bad_row_count: int) -> Broken | None:
+    """The loss on one row goes up and down by chance."""
+    usable = rows - bad_row_count
+    if usable < 2 or eval_fraction <= 0 or round(usable * eval_fraction) >= 1:
+        return None
+    fixes = [_hold_out(usable)]
+    todo = advice(fixes, "Hold out a larger share, or none.")
+    return broken(fixes=fixes, fraction=number(eval_fraction), usable=count(usable, "row"), advice=todo)
+
+
+@rule(
+    code="schedule.one-step",
+    severity=Severity.WARNING,
+    field="training.num_epochs",
+    message="The whole run is a single step: {usable}, {together} in each step. Train for more epochs, or take fewer "
+    "rows a step.",
+    breaks={
+        "rows": 12,
+        "bad_row_count": 0,
+        "eval_fraction": 0.0,
+        "batch_size": 4,
+        "gradient_accumulation": 8,
+        "num_epochs": 1,
+    },
+)
+def one_step(
+    rows: int,
+    bad_row_count: int,
+    eval_fraction: float,
+    batch_size: int,
+    gradient_accumulation: int,
+    num_epochs: float,
+    max_steps: int | None = None,
+    packing: bool = False,
+) -> Broken | None:
+    """One step moves the weights once, which nobody notices in the answers."""
+    usable = rows - bad_row_count
+    steps = total_steps(usable, eval_fraction, batch_size, gradient_accumulation, num_epochs, max_steps, packing)
+    if steps != 1 or max_steps == 1:
+        return None
+    without = clear("training.gradient_accumulation", "Use no gradient accumulation")
+    fix = without if gradient_accumulation > 1 and usable > batch_size else None
+    return broken(fix=fix, usable=count(usable, "row"), together=batch_size * gradient_accumulation)

@@ -1,0 +1,36 @@
+"""How numbers, sizes and lists of names are worded in messages."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import humanize
+
+MANY_NAMES = 12
+
+
+def names(listed: Collection[str], limit: int = MANY_NAMES) -> str:
+    """`q_proj, k_proj and v_proj`; what exceeds `limit` is counted."""
+    shown = list(listed)[:limit]
+    if more := len(listed) - len(shown):
+        return f"{', '.join(shown)} and {more} more"
+    return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+
+
+def number(value: float) -> str:
+    """A number without needless digits: 0.0002, 1e-05, 1000, 3."""
+    return str(value) if isinstance(value, int) and abs(value) < 10**12 else f"{value:.6g}"
+
+
+def count(amount: int, thing: str) -> str:
+    """`1 row`, `812 rows`."""
+    return f"{humanize.intcomma(amount)} {thing}" + ("" if amount == 1 else "s")
+
+
+def size(amount: int) -> str:
+    """Bytes as download pages give them: powers of 1000."""
+    return humanize.naturalsize(amount)
+
+
+def duration(seconds: float) -> str:
+    return f"about {humanize.naturaldelta(max(seconds, 1))}"
