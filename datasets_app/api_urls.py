@@ -1,5 +1,9 @@
-"""Calls of the API about datasets."""
+"""Addresses of the datasets in the API."""
 
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from .api import DatasetViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("datasets", DatasetViewSet, basename="datasets")
+urlpatterns = router.urls

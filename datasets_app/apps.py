@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class DatasetsConfig(AppConfig):
     name = "datasets_app"
     verbose_name = "Datasets"
+
+    def ready(self) -> None:
+        from . import signals  # noqa: F401

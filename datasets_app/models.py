@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+STALLED_AFTER = timedelta(minutes=5)
 
 
 class Format(models.TextChoices):
@@ -17,6 +23,19 @@ class Format(models.TextChoices):
     PREFERENCE = "preference", "Preference (prompt, chosen, rejected)"
     PROMPT_COMPLETION = "prompt_completion", "Prompt and completion"
     UNKNOWN = "unknown", "Unknown"
+
+
+class DatasetQuerySet(models.QuerySet["Dataset"]):
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> DatasetQuerySet:
+        """Everybody sees their own datasets only; staff are no exception."""
+        return self.filter(owner_id=user.pk)
+
+    def reading(self) -> DatasetQuerySet:
+        return self.filter(status=Dataset.Status.READING)
+
+    def stalled(self) -> DatasetQuerySet:
+        """Those whose reader has said nothing for so long that it must have died."""
+        return self.reading().filter(touched_at__lt=timezone.now() - STALLED_AFTER)
 
 
 class Dataset(models.Model):
@@ -34,27 +53,42 @@ class Dataset(models.Model):
     size_bytes = models.BigIntegerField(default=0)
     sha256 = models.CharField(max_length=64, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.READING)
+    touched_at = models.DateTimeField(default=timezone.now, help_text="When its reader last gave a sign of life.")
+    read_bytes = models.BigIntegerField(default=0, help_text="How far its reader has come.")
     format = models.CharField(max_length=20, choices=Format, default=Format.UNKNOWN)
-    conversational = models.BooleanField(default=False, help_text="Rows are lists of messages rather than plain strings.")
+    conversational = models.BooleanField(
+        default=False, help_text="Rows are lists of messages rather than plain strings."
+    )
     columns = models.JSONField(default=list)
     rows = models.PositiveBigIntegerField(default=0, help_text="Rows in the file, good and bad.")
     bad_rows = models.PositiveBigIntegerField(default=0)
     stats = models.JSONField(default=dict)
-    problems = models.JSONField(default=list, help_text="The first hundred: line, code, message.")
-    preview = models.JSONField(default=list, help_text="The first five good rows.")
+    problems = models.JSONField(default=list, help_text="The first hundred: line, row, code, message.")
+    preview = models.JSONField(default=list, help_text="The first five good rows, long texts cut.")
     error = models.JSONField(null=True, help_text="Why reading failed: a finding.")
-    converted_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="conversions")
+    converted_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="conversions"
+    )
     conversion = models.CharField(max_length=20, blank=True, help_text="Format it was converted to.")
+    notes = models.JSONField(default=list, help_text="Sentences saying what the conversion left out.")
+
+    objects = DatasetQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-pk"]
         constraints = [
             models.UniqueConstraint(fields=["owner", "name"], name="dataset_names_are_unique_per_owner"),
             models.CheckConstraint(condition=Q(bad_rows__lte=F("rows")), name="bad_rows_within_rows"),
+            models.CheckConstraint(
+                condition=Q(status__in=["reading", "ready", "failed"]), name="dataset_status_is_known"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("datasets:detail", args=[self.pk])
 
     @property
     def path(self) -> Path:
@@ -64,3 +98,7 @@ class Dataset(models.Model):
     @property
     def usable_rows(self) -> int:
         return self.rows - self.bad_rows
+
+    @property
+    def is_trainable(self) -> bool:
+        return self.status == self.Status.READY and self.format != Format.UNKNOWN and self.usable_rows > 0

@@ -1,0 +1,84 @@
+"""Datasets turned into another format: which ways there are, how a row changes, and what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .models import Dataset, Format
+from .reading import good_rows
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """One way from a format to another."""
+
+    source: Format
+    to: Format
+    change: Callable[[Row], Row]
+    lost: str
+
+
+def _as_text(row: Row) -> Row:
+    turns = (f"{turn['role'].capitalize()}: {turn['content']}" for turn in row["messages"])
+    return {"text": "\n\n".join(turns)}
+
+
+def _as_messages(row: Row) -> Row:
+    return {"messages": _turns("user", row["prompt"]) + _turns("assistant", row["completion"])}
+
+
+def _turns(role: str, side: str | list[Row]) -> list[Row]:
+    return side if isinstance(side, list) else [{"role": role, "content": side}]
+
+
+def _as_chosen(row: Row) -> Row:
+    return {"prompt": row["prompt"], "completion": row["chosen"]}
+
+
+CONVERSIONS = (
+    Conversion(
+        Format.MESSAGES,
+        Format.TEXT,
+        _as_text,
+        "Turns are written as plain lines such as “User: …”, so the model no longer sees its own chat template "
+        "or where an answer ends.",
+    ),
+    Conversion(
+        Format.PROMPT_COMPLETION,
+        Format.MESSAGES,
+        _as_messages,
+        "A chat is trained on every turn, so the prompts are learnt too, not only the completions.",
+    ),
+    Conversion(
+        Format.PREFERENCE,
+        Format.PROMPT_COMPLETION,
+        _as_chosen,
+        "The rejected answers are left out: the model learns what was chosen, not what to avoid.",
+    ),
+)
+_BY_FORMATS: Mapping[tuple[str, str], Conversion] = {(each.source, each.to): each for each in CONVERSIONS}
+
+
+def conversions_from(dataset: Dataset) -> tuple[Conversion, ...]:
+    """The ways that are open to a dataset: none while it is read or when no row of it is good."""
+    return tuple(each for each in CONVERSIONS if dataset.is_trainable and each.source == dataset.format)
+
+
+def find_conversion(source: str, to: str) -> Conversion | None:
+    return _BY_FORMATS.get((source, to))
+
+
+def converted_rows(original: Dataset, conversion: Conversion) -> Iterator[Row]:
+    """The good rows of a dataset in another format."""
+    rows = good_rows(original.path, original.format, original.conversational)
+    return (conversion.change(row) for row in rows)
+
+
+def notes_on(original: Dataset, conversion: Conversion) -> list[str]:
+    """What somebody who converts should know: what is lost, and how many rows are left out."""
+    left_out = f"{original.bad_rows:,} of {original.rows:,} rows were left out because they are bad."
+    return [conversion.lost, *([left_out] if original.bad_rows else [])]

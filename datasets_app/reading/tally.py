@@ -1,0 +1,63 @@
+"""What the good rows of a file add up to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+TOKENS_PER_TURN = 16
+TOKENS_PER_ROW = 64
+"""Room for what a chat template prints around turns and before the first one."""
+
+
+@dataclass
+class Tally:
+    """Lengths are in characters of what is trained as one sequence: of a preference row, its longer side."""
+
+    rows: int = 0
+    characters: int = 0
+    shortest: int = 0
+    longest: int = 0
+    turns: int = 0
+    fewest_turns: int = 0
+    most_turns: int = 0
+    roles: Counter[str] = field(default_factory=Counter)
+    equal_pairs: int = 0
+    token_ceiling: int = 0
+
+    def add(self, characters: int, turns: int, size: int, text: Callable[[], str]) -> None:
+        """Count one row. `size` bounds its UTF-8 length from above; `text` gives its text when that is needed."""
+        if not self.rows:
+            self.shortest, self.fewest_turns = characters, turns
+        self.rows += 1
+        self.characters += characters
+        self.turns += turns
+        if characters < self.shortest:
+            self.shortest = characters
+        if characters > self.longest:
+            self.longest = characters
+        if turns < self.fewest_turns:
+            self.fewest_turns = turns
+        if turns > self.most_turns:
+            self.most_turns = turns
+        extra = turns * TOKENS_PER_TURN + TOKENS_PER_ROW
+        if size + extra > self.token_ceiling:
+            self.token_ceiling = max(self.token_ceiling, len(text().encode()) + extra)
+
+    def as_dict(self) -> dict[str, Any]:
+        stats: dict[str, Any] = {
+            "length": {
+                "average": round(self.characters / self.rows, 1) if self.rows else 0,
+                "shortest": self.shortest,
+                "longest": self.longest,
+            },
+            "token_ceiling": self.token_ceiling,
+            "equal_pairs": self.equal_pairs,
+        }
+        if self.most_turns:
+            average = round(self.turns / self.rows, 1)
+            stats["turns"] = {"average": average, "fewest": self.fewest_turns, "most": self.most_turns}
+            stats["roles"] = dict(self.roles.most_common())
+        return stats

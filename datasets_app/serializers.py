@@ -1,0 +1,57 @@
+"""What the API takes and gives about datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from .models import Dataset
+
+
+class RowProblemSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField(help_text="Where the row begins in the file, counted from 1.")
+    row = serializers.IntegerField(help_text="Which row of the file it is, counted from 1.")
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    """A dataset as its owner sees it."""
+
+    rows = serializers.IntegerField(help_text="Rows of the file, good and bad.")
+    stats = serializers.DictField(help_text="Lengths in characters, turns, roles, bad rows by code.")
+    columns = serializers.ListField(child=serializers.CharField(), help_text="The first hundred.")
+    problems = RowProblemSerializer(many=True, help_text="The first hundred bad rows.")
+    problem_count = serializers.IntegerField(source="bad_rows", help_text="All bad rows.")
+    notes = serializers.ListField(child=serializers.CharField(), help_text="What its conversion left out.")
+    error = serializers.DictField(allow_null=True, help_text="Why reading failed: a finding.")
+
+    class Meta:
+        model = Dataset
+        fields = [
+            "id", "name", "file_name", "status", "format", "conversational", "columns", "rows", "bad_rows", "stats",
+            "problems", "problem_count", "error", "size_bytes", "sha256", "created_at", "converted_from",
+            "conversion", "notes",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class UploadSerializer(serializers.Serializer[Any]):
+    """The form of an upload. The service judges it."""
+
+    file = serializers.FileField(help_text="JSON lines, or a list of objects in JSON, as UTF-8.")
+    name = serializers.CharField(required=False, help_text="By default that of the file.")
+
+
+class ConvertSerializer(serializers.Serializer[Any]):
+    to = serializers.CharField(help_text="messages, text or prompt_completion.")
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    rows = serializers.ListField(
+        child=serializers.DictField(), help_text="Trained columns of good rows; long texts cut."
+    )
+    offset = serializers.IntegerField()
+    limit = serializers.IntegerField()
+    count = serializers.IntegerField(help_text="All good rows.")

@@ -1,0 +1,214 @@
+"""What can be done with datasets: create, read, convert, delete."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from finetune_site.problems import new_reference, problem
+from jobs.rulebook.findings import Finding, Severity
+
+from .conversions import conversions_from, converted_rows, find_conversion, notes_on
+from .models import Dataset, Format
+from .preview import shown
+from .reading import Reading, read_file, storable
+from .uploads import Arrived, check_size, received, written
+
+logger = logging.getLogger(__name__)
+
+READ_AT_ONCE = 8 * 1024 * 1024
+"""Files up to this size are read within the request, larger ones by a task."""
+
+SIGN_OF_LIFE = 2.0
+"""Seconds between two notes of how far a reader has come."""
+
+
+def create_dataset(*, owner: User, name: str, upload: UploadedFile[Any]) -> Dataset:
+    """Take an uploaded file in and read it. Raises Problem with findings on `file` or `name`."""
+    file_name = storable(PurePath(upload.name or "dataset").name)[:200]
+    with received(upload) as arrived:
+        dataset = _store(owner=owner, name=_name_for(owner, name, file_name), file_name=file_name, arrived=arrived)
+    return _begin_reading(dataset, dataset.size_bytes)
+
+
+def _name_for(owner: User, name: str, file_name: str) -> str:
+    """The name that was given, or one made from the file's. Whitespace and control characters become spaces."""
+    given = " ".join("".join(each if each.isprintable() else " " for each in name).split())
+    if not given:
+        return free_name(owner, PurePath(file_name).stem)
+    if len(given) > _longest_name():
+        message = f"The name has {len(given)} characters; at most {_longest_name()} fit. Shorten it."
+        raise problem("name", "dataset.name-too-long", message)
+    if Dataset.objects.filter(owner=owner, name=given).exists():
+        raise _name_taken(owner, given)
+    return given
+
+
+def _name_taken(owner: User, name: str) -> Exception:
+    message = f"You already have a dataset called “{name}”. Choose another name, such as “{free_name(owner, name)}”."
+    return problem("name", "dataset.name-taken", message)
+
+
+def _longest_name() -> int:
+    return Dataset._meta.get_field("name").max_length or 0
+
+
+def free_name(owner: User, wanted: str) -> str:
+    """`wanted`, with a number behind it when it is taken."""
+    wanted = wanted[: _longest_name() - 8].strip() or "dataset"
+    taken = set(Dataset.objects.filter(owner=owner, name__startswith=wanted).values_list("name", flat=True))
+    names = (wanted if number == 1 else f"{wanted} ({number})" for number in count(1))
+    return next(name for name in names if name not in taken)
+
+
+def _store(*, owner: User, name: str, file_name: str, arrived: Arrived) -> Dataset:
+    """Row and file appear together, or not at all."""
+    dataset = Dataset(owner=owner, name=name, file_name=file_name, size_bytes=arrived.size, sha256=arrived.sha256)
+    try:
+        with transaction.atomic():
+            dataset.save()
+            arrived.path.replace(dataset.path)
+    except IntegrityError as error:  # somebody took the name since we looked
+        raise _name_taken(owner, name) from error
+    return dataset
+
+
+def _begin_reading(dataset: Dataset, size: int) -> Dataset:
+    if size <= READ_AT_ONCE:
+        read_dataset(dataset.pk)
+        dataset.refresh_from_db()
+    else:
+        transaction.on_commit(lambda: _enqueue(dataset.pk))
+    return dataset
+
+
+def _enqueue(dataset_id: int) -> None:
+    async_task("datasets_app.services.read_dataset", dataset_id, task_name=f"read dataset {dataset_id}")
+
+
+def read_dataset(dataset_id: int) -> None:
+    """Read a dataset that waits to be read; for any other this does nothing, so it may be called twice.
+
+    A conversion is written first. Whatever goes wrong, the dataset does not stay in `reading`.
+    """
+    dataset = Dataset.objects.reading().filter(pk=dataset_id).first()
+    if dataset is None:
+        return
+    try:
+        if dataset.conversion and not dataset.path.exists():
+            _write_conversion(dataset)
+        _keep(dataset, read_file(dataset.path, _sign_of_life(dataset)))
+    except Exception as error:
+        _fail(dataset, error)
+
+
+def _sign_of_life(dataset: Dataset) -> Callable[[int], None]:
+    """Notes how far the reader has come, so that the page can show it and a dead reader is noticed."""
+    due = time.monotonic() + SIGN_OF_LIFE
+
+    def note(read_bytes: int) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + SIGN_OF_LIFE
+            _waiting(dataset).update(touched_at=timezone.now(), read_bytes=read_bytes)
+
+    return note
+
+
+def _waiting(dataset: Dataset) -> Any:
+    return Dataset.objects.reading().filter(pk=dataset.pk)
+
+
+def _keep(dataset: Dataset, reading: Reading) -> None:
+    _waiting(dataset).update(
+        status=Dataset.Status.READY,
+        format=reading.shape.format,
+        conversational=reading.shape.conversational,
+        columns=list(reading.shape.columns),
+        rows=reading.rows,
+        bad_rows=reading.bad_rows,
+        stats=reading.stats,
+        problems=[each.as_dict() for each in reading.problems.listed],
+        preview=[shown(row) for row in reading.preview],
+        read_bytes=dataset.size_bytes,
+        error=None,
+    )
+
+
+def _fail(dataset: Dataset, error: Exception) -> None:
+    """Whose fault it is decides what is said: an unexpected error is ours, and the log has the rest."""
+    reference = new_reference()
+    logger.error("Reading dataset %s failed, reference %s", dataset.pk, reference, exc_info=error)
+    message = (
+        f"“{dataset.name}” could not be read because of an error on our side. Upload it again, or tell whoever runs "
+        f"this portal the reference {reference}; the log has the rest."
+    )
+    finding = Finding("dataset.unreadable", Severity.ERROR, "file", message)
+    _waiting(dataset).update(status=Dataset.Status.FAILED, error=finding.as_dict())
+
+
+def revive_stalled(*, owner: User) -> None:
+    """Give datasets whose reader died to a new one. Called when somebody looks at them."""
+    for dataset in Dataset.objects.visible_to(owner).stalled():
+        if Dataset.objects.stalled().filter(pk=dataset.pk).update(touched_at=timezone.now()):
+            _enqueue(dataset.pk)
+
+
+def convert_dataset(*, dataset: Dataset, to: str) -> Dataset:
+    """A new dataset beside the original, in another format. Bad rows are left out, which its notes say."""
+    conversion = find_conversion(dataset.format, to)
+    open_ways = conversions_from(dataset)
+    if conversion is None or conversion not in open_ways:
+        ways = " or ".join(f"“{each.to}”" for each in open_ways) or "nothing"
+        message = f"“{dataset.name}” ({dataset.format}, {dataset.status}) can be converted to {ways}, not to “{to}”."
+        raise problem("to", "dataset.not-convertible", message)
+    check_size(dataset.size_bytes)
+    name = free_name(dataset.owner, f"{dataset.name[:90]} as {Format(to).label.lower()}")
+    converted = Dataset.objects.create(
+        owner=dataset.owner,
+        name=name,
+        file_name=f"{PurePath(dataset.file_name).stem[:150]}-{to}.jsonl",
+        converted_from=dataset,
+        conversion=to,
+        notes=notes_on(dataset, conversion),
+    )
+    return _begin_reading(converted, dataset.size_bytes)
+
+
+def _write_conversion(dataset: Dataset) -> None:
+    original = dataset.converted_from
+    conversion = find_conversion(original.format, dataset.conversion) if original else None
+    if original is None or conversion is None:
+        raise LookupError("The original was deleted before it was converted.")
+    with written(_lines(converted_rows(original, conversion))) as arrived:
+        arrived.path.replace(dataset.path)
+    dataset.size_bytes, dataset.sha256 = arrived.size, arrived.sha256
+    dataset.save(update_fields=["size_bytes", "sha256"])
+
+
+def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+    return (msgspec.json.encode(row) + b"\n" for row in rows)
+
+
+def delete_dataset(*, dataset: Dataset) -> None:
+    """Delete a dataset and its file. Refused while a job or a conversion still needs it."""
+    with transaction.atomic():
+        locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        if job := locked.jobs.active().first():
+            message = f"Job “{job.name}” still uses “{locked.name}”. Cancel it or wait until it ends, then delete."
+            raise problem("dataset", "dataset.in-use", message, 409)
+        if locked.conversions.reading().exists():
+            message = f"“{locked.name}” is being converted. Wait until that is done, then delete it."
+            raise problem("dataset", "dataset.in-use", message, 409)
+        locked.delete()

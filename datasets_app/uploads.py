@@ -1,0 +1,123 @@
+"""Takes an uploaded file to disk, or says why not."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from django.conf import settings
+from django.core.files.uploadedfile import UploadedFile
+from django.template.defaultfilters import filesizeformat
+
+from finetune_site.problems import Problem, problem
+
+DISK_RESERVE = 256 * 1024 * 1024
+"""Stays free, so that the database and running jobs can go on writing."""
+
+HEAD = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A file that has come in whole."""
+
+    path: Path
+    size: int
+    sha256: str
+
+
+@contextmanager
+def received(upload: UploadedFile[Any]) -> Iterator[Arrived]:
+    """The upload as a file beside the datasets. It is removed again unless it was moved away."""
+    check_size(upload.size or 0)
+    with written(upload.chunks()) as arrived:
+        _check_contents(arrived.path)
+        yield arrived
+
+
+@contextmanager
+def written(chunks: Iterable[bytes]) -> Iterator[Arrived]:
+    """Bytes written and hashed in one go, under a name that nothing else uses."""
+    path = Path(settings.DATASETS_DIR) / f"{uuid4().hex}.part"
+    try:
+        yield _write(path, chunks)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> Arrived:
+    size, digest = 0, hashlib.sha256()
+    try:
+        with path.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise _disk_full(size) from error
+    return Arrived(path, size, digest.hexdigest())
+
+
+def check_size(size: int) -> None:
+    """Raises Problem when the file is larger than allowed, or than the disk has room for."""
+    limit = settings.ENVIRONMENT.max_upload_mb * 1_000_000
+    if size > limit:
+        message = (
+            f"The file has {_size(size)}; at most {_size(limit)} can be uploaded. Split it or ask an administrator."
+        )
+        raise problem("file", "upload.too-large", message, 413)
+    if size + DISK_RESERVE > shutil.disk_usage(settings.DATASETS_DIR).free:
+        raise _disk_full(size)
+
+
+def _disk_full(size: int) -> Problem:
+    message = f"The disk has no room for this file ({_size(size)}). Delete old datasets or ask an administrator."
+    return problem("file", "upload.disk-full", message, 507)
+
+
+def _size(count: int) -> str:
+    return filesizeformat(count).replace("\xa0", " ")
+
+
+_MAGIC = {
+    b"\x1f\x8b": "gzip-compressed", b"PK\x03\x04": "a ZIP file", b"PAR1": "a Parquet file", b"%PDF": "a PDF",
+    b"(\xb5\x2f\xfd": "Zstandard-compressed", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text",
+}  # fmt: skip
+
+
+def _check_contents(path: Path) -> None:
+    """Refuses what cannot hold a single row. Contents decide, the file's extension does not matter."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+        if not _has_text(head, file):
+            raise problem("file", "upload.empty", "The file is empty. Choose a file with one JSON object a line.")
+    kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    if kind or _is_binary(head):
+        what = f"The file is {kind or 'binary'}, not text."
+        raise problem("file", "upload.binary", f"{what} Upload JSON lines or a JSON list, saved as UTF-8.")
+
+
+def _has_text(head: bytes, rest: Iterable[bytes]) -> bool:
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    return bool(head.strip()) or any(line.strip() for line in rest)
+
+
+def _is_binary(head: bytes) -> bool:
+    """NUL or broken UTF-8. In a file that begins like JSON it takes many NULs: single bad rows are only reported."""
+    if re.match(rb"(\xef\xbb\xbf)?\s*[\[{]", head):
+        return head.count(0) > len(head) // 10
+    try:
+        head[:-4].decode() if len(head) == HEAD else head.decode()  # a character may be cut where the head ends
+    except UnicodeDecodeError as error:
+        return not (len(head) == HEAD and error.start > HEAD - 8)
+    return 0 in head
