@@ -1,6 +1,21 @@
 """Addresses of the jobs pages."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from . import live, new_job, views
 
 app_name = "jobs"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.jobs, name="list"),
+    path("new", new_job.new, name="new"),
+    path("check", new_job.check, name="check"),
+    path("fix", new_job.fix, name="fix"),
+    path("summary", new_job.summary, name="summary"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/cancel", views.cancel, name="cancel"),
+    path("<int:pk>/retry", views.retry, name="retry"),
+    path("<int:pk>/events/", live.events, name="events"),
+    path("<int:pk>/log", live.log, name="log"),
+    path("<int:pk>/artifacts/<path:name>", views.artifact, name="artifact"),
+    path("<int:pk>/archive", views.archive, name="archive"),
+]

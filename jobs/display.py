@@ -1,0 +1,107 @@
+"""Values of settings in words: as an input holds them, and as a summary shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import humanize
+
+from .rulebook.estimate import Estimate
+from .rulebook.settings_table import SETTINGS, Kind, Setting
+
+GROUPS = {"": "Job", "model": "Model", "data": "Data", "training": "Training", "lora": "LoRA"}
+
+
+def as_text(value: Any) -> str:
+    """A value as it is typed into an input."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(value)
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    """0.0002 stays 0.0002, 5e-06 becomes 5e-6, 3.0 becomes 3."""
+    return f"{value:.10g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def recommended_text(setting: Setting, method: str | None) -> str:
+    """Such as “1 – 10”, or nothing."""
+    limits = setting.recommended_for(method)
+    return f"{as_text(float(limits[0]))} – {as_text(float(limits[1]))}" if limits else ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting of a summary."""
+
+    label: str
+    text: str
+    changed: bool
+    group: str
+
+
+def rows(spec: Mapping[str, Any]) -> Iterator[Row]:
+    """The settings in force of a flat specification; those that do not apply are left out."""
+    by_fact = {setting.fact: spec.get(path) for path, setting in SETTINGS.items()}
+    for path, setting in SETTINGS.items():
+        if setting.applies and by_fact[setting.applies[0]] != setting.applies[1]:
+            continue
+        value = spec.get(path)
+        changed = not setting.required and path != "name" and _plain(value) != setting.default_for(by_fact["method"])
+        yield Row(setting.label, _words(setting, value), changed, GROUPS.get(setting.group, "Job"))
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _words(setting: Setting, value: Any) -> str:
+    if value is None or value == "":
+        return "—"
+    if setting.kind is Kind.CHOICE:
+        return setting.choices.get(value, str(value)).partition(": ")[0]
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return as_text(value)
+
+
+def flat(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested specification by dotted names."""
+    return {path: _at(spec, path) for path in SETTINGS}
+
+
+def _at(spec: Mapping[str, Any], path: str) -> Any:
+    group, _, name = path.rpartition(".")
+    inner = spec.get(group) if group else spec
+    return inner.get(name) if isinstance(inner, Mapping) else None
+
+
+def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
+    """What a job will cost, as far as it is known."""
+    rows = [
+        ("Rows", _count(estimate.rows)),
+        ("Held out", _count(estimate.eval_rows or None)),
+        ("Steps", _count(estimate.steps)),
+        ("Trained weights", _count(estimate.trainable_parameters)),
+        ("Memory", _size(estimate.memory_bytes, "about ")),
+        ("Download", _size(estimate.download_bytes or None) + _time(estimate.download_seconds)),
+    ]
+    return [(name, text) for name, text in rows if text]
+
+
+def _count(amount: int | None) -> str:
+    return "" if amount is None else humanize.intcomma(amount)
+
+
+def _size(amount: int | None, about: str = "") -> str:
+    return "" if amount is None else about + humanize.naturalsize(amount)
+
+
+def _time(seconds: int | None) -> str:
+    return f", about {humanize.naturaldelta(seconds)}" if seconds else ""

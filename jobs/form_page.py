@@ -1,0 +1,139 @@
+"""What the page of a new job shows around its fields: sections, facts, verdict, summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from .display import GROUPS, Row, estimate_rows, flat, rows
+from .forms import CARDS, JobForm, SettingBoundField, Stage
+from .known import Known, known_about
+from .rulebook import Severity
+from .rulebook.settings_table import SETTINGS
+from .said import Said, input_id
+
+MODEL_AND_DATA = ("model.name", "data.dataset", "name")
+Fields = list[SettingBoundField]
+
+
+class JobPage:
+    """The form of a job as its templates read it. `drawn` are the fields an answer draws again."""
+
+    def __init__(self, form: JobForm, drawn: Iterable[str] = ()) -> None:
+        self.form = form
+        self.drawn_paths = set(drawn)
+
+    def _fields(self, paths: Iterable[str]) -> Fields:
+        return [self.form[path] for path in paths]  # type: ignore[misc]
+
+    @property
+    def model_and_data(self) -> Fields:
+        return self._fields(MODEL_AND_DATA)
+
+    @property
+    def method_and_strategy(self) -> Fields:
+        return self._fields(CARDS)
+
+    @property
+    def training(self) -> Fields:
+        placed = {*MODEL_AND_DATA, *CARDS}
+        plain = (p for p, s in SETTINGS.items() if s.group in ("data", "training") and not s.advanced)
+        return self._fields(path for path in plain if path not in placed)
+
+    @property
+    def lora(self) -> Fields:
+        return self._fields(path for path, s in SETTINGS.items() if s.group == "lora" and not s.advanced)
+
+    @property
+    def advanced(self) -> list[tuple[str, Fields]]:
+        by_group: dict[str, list[str]] = {}
+        for path, setting in SETTINGS.items():
+            if setting.advanced:
+                by_group.setdefault(GROUPS.get(setting.group) or setting.label, []).append(path)
+        return [(title, self._fields(paths)) for title, paths in by_group.items()]
+
+    @property
+    def advanced_has_errors(self) -> bool:
+        return any(field.worst == Severity.ERROR for _, fields in self.advanced for field in fields)
+
+    @property
+    def model_switched(self) -> bool:
+        return "model.name" in self.form.altered
+
+    @property
+    def model_chosen(self) -> bool:
+        return bool(self.form.review.facts.get("model_listed"))
+
+    @property
+    def drawn(self) -> Fields:
+        """Fields drawn again on their own; the cards always are, LoRA's whole part when the model was switched."""
+        paths = self.drawn_paths - set(CARDS)
+        lora = {field.name for field in self.lora} if self.model_switched else set()
+        return self._fields(path for path in SETTINGS if path in paths - lora)
+
+    @property
+    def undrawn(self) -> Fields:
+        """Fields whose input stays; only what is said about them is drawn."""
+        drawn = self.drawn_paths | set(CARDS)
+        drawn |= {field.name for field in self.lora} if self.model_switched else set()
+        return self._fields(path for path in SETTINGS if path not in drawn)
+
+    @property
+    def modules(self) -> list[tuple[str, bool, bool]]:
+        """Modules that can carry LoRA: name, chosen, recommended. Those recommended come first."""
+        facts = self.form.review.facts
+        if not facts.get("lora_enabled"):
+            return []
+        named, advised = facts.get("target_modules", ()), facts.get("lora_targets", ())
+        every = [*advised, *(name for name in facts.get("lora_modules", ()) if name not in advised)]
+        return [(name, not isinstance(named, str) and name in named, name in advised) for name in every]
+
+    @property
+    def known(self) -> list[Known]:
+        return known_about(self.form.review.facts)
+
+    @property
+    def missing(self) -> list[tuple[str, str]]:
+        """Label and input of what must still be chosen, while nobody has asked to start."""
+        if self.form.stage is Stage.ASKED:
+            return []
+        return [(setting.label, input_id(path)) for path, setting in self.form.missing.items()]
+
+    def _of(self, severity: Severity) -> list[Said]:
+        return [finding for finding in self.form.shown if finding.severity == severity]
+
+    @cached_property
+    def errors(self) -> list[Said]:
+        return self._of(Severity.ERROR)
+
+    @cached_property
+    def warnings(self) -> list[Said]:
+        return self._of(Severity.WARNING)
+
+    @cached_property
+    def advice(self) -> list[Said]:
+        return self._of(Severity.ADVICE)
+
+    @property
+    def general(self) -> list[Said]:
+        """Findings about the job as a whole."""
+        return [finding for finding in self.form.shown if not finding.target]
+
+    @property
+    def pointing(self) -> list[Said]:
+        """Errors and warnings that a field shows, for the list beside the form."""
+        return [finding for finding in (*self.errors, *self.warnings) if finding.target]
+
+    @property
+    def estimate(self) -> list[tuple[str, str]]:
+        return estimate_rows(self.form.review.estimate)
+
+    @property
+    def rows(self) -> list[Row]:
+        return list(rows(flat(self.form.review.choices.spec())))
+
+    @property
+    def carried(self) -> dict[str, Any]:
+        """What a page without the fields must send along."""
+        return self.form.typed

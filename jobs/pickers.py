@@ -1,0 +1,38 @@
+"""What the selectors of a new job offer, in the words they are shown with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.contrib.humanize.templatetags.humanize import intcomma
+
+from datasets_app.models import Dataset
+from models_catalog import catalogue
+
+Choice = tuple[str, str]
+Grouped = list[tuple[str, Any]]
+
+
+def model_choices(chosen: Any) -> Grouped:
+    """Models at hand first, then those to download. A name the catalogue lacks is kept, so that it is not lost."""
+    offered = catalogue.choices()
+    here = [(model.name, model.label) for model in offered if model.cache in ("cached", "local")]
+    there = [(model.name, model.label) for model in offered if model.cache not in ("cached", "local")]
+    groups: Grouped = [("", "Choose a model…"), ("On this machine", here), ("To download", there)]
+    known = {name for name, _ in here + there}
+    return groups if not chosen or chosen in known else [*groups, (str(chosen), f"{chosen} · not in the catalogue")]
+
+
+def dataset_choices(user: User, chosen: Any) -> list[Choice]:
+    """One's own datasets, newest first."""
+    offered = [(str(dataset.pk), _dataset_label(dataset)) for dataset in Dataset.objects.visible_to(user)]
+    known = {key for key, _ in offered}
+    lost = [] if not chosen or chosen in known else [(str(chosen), f"{chosen} · not found")]
+    return [("", "Choose a dataset…"), *offered, *lost]
+
+
+def _dataset_label(dataset: Dataset) -> str:
+    if dataset.status != Dataset.Status.READY:
+        return f"{dataset.name} · {dataset.status}"
+    return f"{dataset.name} · {dataset.get_format_display()} · {intcomma(dataset.usable_rows)} rows"

@@ -1,0 +1,81 @@
+"""Findings as a page shows them: in words, with the buttons that cure them and the field they point at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from .display import as_text
+from .models import Job
+from .rulebook import Finding, Report
+from .rulebook.settings_table import SETTINGS
+
+
+@dataclass(frozen=True)
+class Cure:
+    """A button. Its value names finding and cure, so that the server can find them again in its own report."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Said:
+    """One finding on a page."""
+
+    code: str
+    severity: str
+    field: str | None
+    message: str
+    cures: tuple[Cure, ...]
+
+    @property
+    def target(self) -> str:
+        """Id of the input it is about."""
+        return input_id(self.field) if self.field in SETTINGS else ""
+
+    @property
+    def label(self) -> str:
+        return SETTINGS[self.field].label if self.field in SETTINGS else "The job"
+
+
+def input_id(path: str | None) -> str:
+    """Ids carry no dots: a dot begins a class in a selector."""
+    return "id_" + (path or "").replace(".", "-")
+
+
+def say(report: Report) -> tuple[Said, ...]:
+    """All findings of a report. Cures are counted through all findings of the same code and field."""
+    counted: Counter[tuple[str, str | None]] = Counter()
+    return tuple(_said(finding, counted) for finding in report)
+
+
+def _said(finding: Finding, counted: Counter[tuple[str, str | None]]) -> Said:
+    key = finding.code, finding.field
+    first = counted[key]
+    counted[key] += len(finding.fixes)
+    cures = tuple(
+        Cure(fix.label, f"{finding.code}|{finding.field or ''}|{first + index}")
+        for index, fix in enumerate(finding.fixes)
+    )
+    return Said(finding.code, str(finding.severity), finding.field, finding.message, cures)
+
+
+def stored(finding: Mapping[str, Any]) -> Said:
+    """A finding as a job keeps it. What was wrong then is not cured on that job any more."""
+    return Said(finding["code"], finding["severity"], finding.get("field"), finding["message"], ())
+
+
+def cure_links(job: Job) -> list[tuple[str, str]]:
+    """What would mend the job's error: label, and address of a new job's form with the cure in it."""
+    fixes = (job.error or {}).get("fixes") or ()
+    return [(fix["label"], f"{reverse('jobs:new')}?{_query(job, fix['changes'])}") for fix in fixes]
+
+
+def _query(job: Job, changes: Mapping[str, Any]) -> str:
+    return urlencode({"from": job.pk, **{path: as_text(value) for path, value in changes.items()}})

@@ -1,0 +1,60 @@
+"""The history of jobs as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_tables2 as tables
+from django.template.defaultfilters import timesince
+
+from .models import Job
+
+
+class JobTable(tables.Table):  # type: ignore[misc]
+    """Columns a person compares runs by."""
+
+    name = tables.TemplateColumn(template_name="jobs/_name_cell.html", verbose_name="Job")
+    owner = tables.Column()
+    state = tables.TemplateColumn(template_name="jobs/_state_cell.html")
+    model = tables.Column(accessor="spec__model__name", order_by="base_model__name", verbose_name="Model")
+    method = tables.Column(accessor="spec__training__method", order_by="spec__training__method")
+    dataset = tables.Column(order_by="dataset__name", empty_values=())
+    loss = tables.Column(accessor="metrics__loss", orderable=False)
+    took = tables.Column(empty_values=(), orderable=False)
+    created_at = tables.Column(verbose_name="Created")
+
+    class Meta:
+        model = Job
+        fields = ("name", "owner", "state", "model", "method", "dataset", "loss", "took", "created_at")
+        attrs = {"class": "table table-hover"}
+        order_by = "-created_at"
+        template_name = "jobs/_table.html"
+
+    def render_model(self, value: str) -> str:
+        return value.rpartition("/")[2]
+
+    def render_method(self, value: str, record: Job) -> str:
+        return f"{value.upper()} · {'LoRA' if record.spec['lora']['enabled'] else 'full'}"
+
+    def render_dataset(self, record: Job) -> str:
+        return record.dataset.name if record.dataset else "deleted"
+
+    def render_loss(self, value: float) -> str:
+        return f"{value:.3f}"
+
+    def render_took(self, record: Job) -> str:
+        if not (record.started_at and record.finished_at):
+            return "—"
+        return duration((record.finished_at - record.started_at).total_seconds())
+
+    def render_created_at(self, value: Any) -> str:
+        return f"{timesince(value, depth=1)} ago"
+
+
+def duration(seconds: float) -> str:
+    """Such as “2 h 5 min”, “3 min 20 s”, “48 s”."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
