@@ -1,5 +1,9 @@
 """Calls of the API about models."""
 
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-urlpatterns: list[URLPattern] = []
+from .api import ModelViewSet
+
+router = SimpleRouter(use_regex_path=False)
+router.register("models", ModelViewSet, basename="models")
+urlpatterns = router.urls

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import humanize
 from django.conf import settings
 
 from .files import ModelFiles, read_folder
@@ -39,6 +40,14 @@ class CacheState:
     @property
     def at_hand(self) -> bool:
         return self.folder is not None
+
+    @property
+    def text(self) -> str:
+        """As the selector shows it."""
+        if self.at_hand:
+            return "✓ cached"
+        size = humanize.naturalsize(self.bytes_to_fetch) if self.bytes_to_fetch else ""
+        return " ".join(part for part in ("⬇", size, "to download") if part)
 
 
 def cache_state(model: BaseModel, revision: str | None = None) -> CacheState:

@@ -12,7 +12,6 @@ import humanize
 from django.conf import settings
 from django.db.models import Q
 
-from .cache import CacheState
 from .hub_files import repository_folder
 from .knowledge import Knowledge, know
 from .models import BaseModel
@@ -103,21 +102,13 @@ def choice(known: Knowledge) -> ModelChoice:
         name=known.model.name,
         family=known.family.name,
         cache=str(known.cache.state),
-        cache_text=cache_text(known.cache),
-        size_bytes=known.model.size_bytes or known.cache.bytes_on_disk or None,
+        cache_text=known.cache.text,
+        size_bytes=known.size_bytes,
         parameters=known.parameters,
         context_length=known.context_length,
         supports_chat=known.supports_chat,
         lora_targets=known.lora_targets,
     )
-
-
-def cache_text(cache: CacheState) -> str:
-    if cache.at_hand:
-        return "✓ cached"
-    if cache.bytes_to_fetch is None:
-        return "⬇ to download"
-    return f"⬇ {size_text(cache.bytes_to_fetch)} to download"
 
 
 def size_text(size: int | None) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from .hub_files import HUB_ID
+from .refusals import wrong_name
+
 NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 
@@ -33,3 +36,9 @@ def validate_patterns(value: Any) -> None:
 def _validate_list_of_text(value: Any) -> None:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise ValidationError('Give a list of texts, such as ["q_proj", "v_proj"].')
+
+
+def validate_model_name(value: str) -> None:
+    """As on the hub: owner/name, or a name alone."""
+    if not HUB_ID.fullmatch(value):
+        raise ValidationError(wrong_name(value).message)

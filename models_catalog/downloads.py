@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from finetune_site.problems import Problem, new_reference
 from jobs.rulebook.findings import Finding
@@ -194,15 +194,15 @@ class Interrupted(Exception):
 def _bar(stop: threading.Event) -> type[tqdm[Any]]:
     """A progress bar that shows nothing; it is the library's only way to be stopped."""
 
-    class Silent(tqdm):  # type: ignore[type-arg]
+    class Silent(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             options.pop("name", None)
             super().__init__(*args, **(options | {"disable": True}))
 
-        def update(self, n: float | None = 1) -> bool | None:
+        def update(self, n: float | None = 1) -> bool:
             if stop.is_set():
                 raise Interrupted
-            return super().update(n)
+            return bool(super().update(n))
 
     return Silent
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import humanize
+
 from .cache import CacheState, cache_state, files_at_hand
 from .families import REFUSED, family_of
 from .files import ModelFiles
-from .models import BaseModel, ModelFamily
+from .models import BaseModel, Download, ModelFamily
 from .seed import UNKNOWN
 
 GENERATES = ("CausalLM", "LMHead", "ConditionalGeneration")
@@ -72,6 +74,24 @@ class Knowledge:
     def parameters(self) -> int | None:
         counted = self.files.modules.parameters if self.files and self.files.modules else None
         return counted or self.model.parameters
+
+    @property
+    def size_bytes(self) -> int | None:
+        return self.model.size_bytes or self.cache.bytes_on_disk or None
+
+    @property
+    def parameters_text(self) -> str:
+        return (
+            humanize.metric(self.parameters, precision=3).replace(" ", "").replace("G", "B") if self.parameters else ""
+        )
+
+    @property
+    def size_text(self) -> str:
+        return humanize.naturalsize(self.size_bytes) if self.size_bytes else ""
+
+    @property
+    def last_download(self) -> Download | None:
+        return self.model.downloads.first()
 
     @property
     def unsafe_weights(self) -> bool | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import humanize
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 
-from .checks import validate_names, validate_patterns
+from .checks import validate_model_name, validate_names, validate_patterns
+from .local_folders import wrong_folder
 
 
 class ModelFamily(models.Model):
@@ -61,7 +65,12 @@ class BaseModel(models.Model):
         HUB = "hub", "Hub"
         LOCAL = "local", "Local folder"
 
-    name = models.CharField(max_length=200, unique=True, help_text="Hub id (owner/name), or the name of a local model.")
+    name = models.CharField(
+        max_length=200,
+        unique=True,
+        validators=[validate_model_name],
+        help_text="Hub id (owner/name), or the name of a local model.",
+    )
     source = models.CharField(max_length=5, choices=Source, default=Source.HUB)
     path = models.CharField(
         max_length=500, blank=True, help_text="Folder of a local model, under one of FORETUNE_LOCAL_ROOTS."
@@ -93,6 +102,17 @@ class BaseModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("models:detail", args=[self.pk])
+
+    def clean(self) -> None:
+        """The admin and imports use the same door as the API: no path leads out of the roots."""
+        if self.source == self.Source.HUB and self.path:
+            raise ValidationError({"path": "A model of the hub has no folder. Leave it empty, or change the source."})
+        wrong = wrong_folder(self.path) if self.source == self.Source.LOCAL else []
+        if wrong:
+            raise ValidationError({"path": [finding.message for finding in wrong]})
 
 
 class Download(models.Model):
@@ -140,3 +160,11 @@ class Download(models.Model):
     @property
     def percent(self) -> int:
         return 100 * self.bytes_done // self.bytes_total if self.bytes_total else 0
+
+    @property
+    def text(self) -> str:
+        """How far it is: "412 MB of 2.9 GB"."""
+        if self.state == self.State.QUEUED:
+            return "Waiting for a worker"
+        done = humanize.naturalsize(self.bytes_done)
+        return f"{done} of {humanize.naturalsize(self.bytes_total)}" if self.bytes_total else done

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -17,8 +16,9 @@ from jobs.rulebook.findings import Finding
 from . import refusals
 from .cache import cache_state
 from .families import family_of
-from .files import ModelFiles, read_folder
+from .files import read_folder
 from .hub_files import HUB_ID
+from .local_folders import folder_under_roots, unusable
 from .models import BaseModel, Download, ModelFamily
 from .refusals import refuse
 
@@ -26,11 +26,20 @@ SILENT = timedelta(minutes=2)
 """After this long without a sign of life a download's worker counts as dead."""
 
 
+def register(*, name: str, source: str, path: str = "", family: str | None = None) -> BaseModel:
+    """Add a model of either source. Raises `Problem`."""
+    if source == BaseModel.Source.LOCAL:
+        return register_local(name=name, path=path, family=family)
+    if source == BaseModel.Source.HUB:
+        return register_hub(name=name, family=family)
+    raise refuse(refusals.wrong_source(source), *_wrong_name(name))
+
+
 def register_local(*, name: str, path: str, family: str | None = None) -> BaseModel:
     """Put a folder of this machine in the catalogue. Raises `Problem` with everything that is wrong."""
     findings = [*_wrong_name(name), *_wrong_family(family)]
-    folder = _folder_under_roots(path)
-    findings += [folder] if isinstance(folder, Finding) else _unusable(folder)
+    folder = folder_under_roots(path)
+    findings += [folder] if isinstance(folder, Finding) else unusable(folder)
     if findings or isinstance(folder, Finding):
         raise refuse(*findings)
     files = read_folder(folder)
@@ -79,41 +88,6 @@ def _wrong_family(family: str | None) -> Iterator[Finding]:
 
 def _family(family: str | None, name: str, model_type: str = "") -> ModelFamily:
     return ModelFamily.objects.get(name=family) if family else family_of(name, model_type)
-
-
-def _folder_under_roots(path: str) -> Path | Finding:
-    """The folder a path leads to once every link is followed, if it lies where models may lie."""
-    try:
-        folder = Path(path).resolve()
-        if not Path(path).is_absolute():
-            return refusals.no_folder(path)
-        if not _under_roots(folder):
-            return refusals.outside_roots(path)
-        return folder if folder.is_dir() else refusals.no_folder(path)
-    except (OSError, ValueError, RuntimeError):  # too long, holds a NUL, links in a circle
-        return refusals.no_folder(path.replace("\0", "␀")[:200])
-
-
-def _under_roots(path: Path) -> bool:
-    return any(path.is_relative_to(root) for root in settings.LOCAL_ROOTS)
-
-
-def _unusable(folder: Path) -> list[Finding]:
-    """Everything that keeps a model in this folder from being trained safely."""
-    files = read_folder(folder)
-    found = [refusals.leaves_roots(file) for file in sorted(folder.iterdir()) if not _under_roots(file.resolve())]
-    found += [refusals.own_code()] if files.own_code else []
-    found += [refusals.unreadable(problem) for problem in files.problems]
-    return found + list(_lacking(files))
-
-
-def _lacking(files: ModelFiles) -> Iterator[Finding]:
-    if files.pickles_only:
-        yield refusals.pickles_only()
-    elif files.gguf_only:
-        yield refusals.gguf_only()
-    elif files.lacks:
-        yield refusals.lacking(files.lacks)
 
 
 def start_download(*, model: BaseModel) -> Download:

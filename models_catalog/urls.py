@@ -1,6 +1,13 @@
 """Addresses of the models pages."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from . import views
 
 app_name = "models"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.model_list, name="list"),
+    path("register", views.register_folder, name="register"),
+    path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/download", views.download, name="download"),
+]
