@@ -14,8 +14,12 @@ _HOME = tempfile.mkdtemp(prefix="foretune-tests-")
 os.environ["FORETUNE_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["FORETUNE_MACHINE_NAME"] = "testmachine"
+os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_site.settings"  # in pyproject.toml it would be read before this
 
+import django  # noqa: E402
 import pytest  # noqa: E402
+
+django.setup()
 
 
 def _browser() -> bool:
