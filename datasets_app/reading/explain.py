@@ -54,6 +54,8 @@ def _wrong_shape(text: str, raw: bytes) -> BadRow:
         return _unknown_role(what.removeprefix("Invalid enum value "), path)
     if missing := re.search(r"required field `(.*)`", what):
         return _missing(missing[1], path, raw)
+    if what.endswith("out of range"):
+        return BadRow("wrong-type", "The row holds a number that is too large to be read. Write it as text.")
     expected, got = re.findall(r"`([^`]*)`", what)[:2]
     return _wrong_kind(expected.removesuffix(" | null"), got, path)
 

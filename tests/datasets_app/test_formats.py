@@ -1,0 +1,99 @@
+"""Which format a file has, and what of its rows is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from datasets_app.reading import good_rows, read_file
+
+from .conftest import Read
+
+TURN = b'{"role": "assistant", "content": "Ahoy"}'
+USER = b'{"role": "user", "content": "Hi"}'
+
+
+@pytest.mark.parametrize(
+    ("row", "format", "conversational"),
+    [
+        (b'{"messages": [%s]}' % TURN, "messages", True),
+        (b'{"text": "a"}', "text", False),
+        (b'{"prompt": "a", "completion": "b"}', "prompt_completion", False),
+        (b'{"prompt": [%s], "completion": [%s]}' % (USER, TURN), "prompt_completion", True),
+        (b'{"prompt": "a", "chosen": "b", "rejected": "c"}', "preference", False),
+        (b'{"prompt": [%s], "chosen": [%s], "rejected": [%s]}' % (USER, TURN, TURN), "preference", True),
+        (b'{"text": "a", "prompt": "b"}', "text", False),
+        (b'{"messages": [%s], "prompt": "b"}' % TURN, "messages", True),
+        (b'{"prompt": "a", "chosen": "b", "rejected": "c", "messages": []}', "preference", False),
+        (b'{"text": "a", "messages": null}', "text", False),
+        (b'{"question": "a", "answer": "b"}', "unknown", False),
+        (b'{"instruction": "a", "input": "", "output": "b"}', "unknown", False),
+        (b'{"conversations": [{"from": "human", "value": "Hi"}]}', "unknown", False),
+        (b'{"chosen": "b", "rejected": "c"}', "unknown", False),
+        (b'{"prompt": "a"}', "unknown", False),
+        (b"{}", "unknown", False),
+    ],
+)
+def test_a_format_is_known_by_its_columns(read: Read, row: bytes, format: str, conversational: bool) -> None:
+    shape = read(row).shape
+    assert (shape.format, shape.conversational) == (format, conversational)
+
+
+def test_most_rows_decide_and_the_others_are_bad(read: Read) -> None:
+    reading = read(b'{"text": "a"}\n' + b'{"messages": [%s]}\n' % TURN * 3)
+    assert reading.shape.format == "messages"
+    assert [(each.line, each.code) for each in reading.problems.listed] == [(1, "missing-field")]
+
+
+def test_a_file_with_a_known_format_in_few_rows_still_has_that_format(read: Read) -> None:
+    reading = read(b'{"text": "a"}\n' + b'{"txt": "a"}\n' * 5)
+    assert (reading.shape.format, reading.rows, reading.bad_rows) == ("text", 6, 5)
+
+
+def test_one_lucky_row_in_a_strange_file_gives_it_no_format(read: Read) -> None:
+    reading = read(b'{"text": "a"}\n' + b'{"question": "a"}\n' * 20)
+    assert (reading.shape.format, reading.rows, reading.bad_rows) == ("unknown", 21, 0)
+
+
+def test_broken_lines_at_the_start_do_not_hide_the_format(read: Read) -> None:
+    reading = read(b"{\n" * 1500 + b'{"text": "a"}\n' * 3)
+    assert (reading.shape.format, reading.rows, reading.bad_rows) == ("text", 1503, 1500)
+
+
+def test_columns_are_named_in_the_order_they_appear(read: Read) -> None:
+    assert read(b'{"b": 1, "a": 2}\n{"c": 3, "a": 4}').shape.columns == ("b", "a", "c")
+
+
+def test_a_hundred_columns_are_named_at_most(read: Read) -> None:
+    wide = b"{" + b",".join(b'"c%d": 0' % number for number in range(5000)) + b"}"
+    assert len(read(wide).shape.columns) == 100
+
+
+@pytest.mark.parametrize(
+    ("row", "trained"),
+    [
+        (
+            b'{"id": 1, "messages": [{"role": "assistant", "name": "Ann", "content": "Ahoy"}]}',
+            {"messages": [{"role": "assistant", "content": "Ahoy"}]},
+        ),
+        (b'{"label": 1, "text": "a"}', {"text": "a"}),
+        (b'{"completion": "b", "prompt": "a", "n": 1}', {"prompt": "a", "completion": "b"}),
+        (
+            b'{"prompt": "a", "chosen": "b", "rejected": "c", "n": 1}',
+            {"prompt": "a", "chosen": "b", "rejected": "c"},
+        ),
+        (b'{"question": "a", "answer": 4}', {"question": "a", "answer": 4}),
+    ],
+)
+def test_good_rows_hold_the_trained_columns_only(tmp_path: Path, row: bytes, trained: dict[str, object]) -> None:
+    path = tmp_path / "rows"
+    path.write_bytes(row)
+    shape = read_file(path).shape
+    assert list(good_rows(path, shape.format, shape.conversational)) == [trained]
+
+
+def test_good_rows_leave_out_the_bad_ones(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+    path.write_bytes(b'{"text": "a"}\n{"text": ""}\n{\n{"text": "b"}\n')
+    assert list(good_rows(path, "text", False)) == [{"text": "a"}, {"text": "b"}]

@@ -1,0 +1,54 @@
+"""What the good rows add up to."""
+
+from __future__ import annotations
+
+import json
+
+from .conftest import Read
+
+
+def chat(*contents: str) -> bytes:
+    turns = [{"role": role, "content": content} for role, content in zip(("user", "assistant") * 9, contents, strict=False)]
+    return json.dumps({"messages": turns}).encode() + b"\n"
+
+
+def test_lengths_turns_and_roles_of_a_chat(read: Read) -> None:
+    stats = read(chat("12", "345") + chat("1", "2", "3", "4") + b'{"messages": []}\n').stats
+    assert stats["length"] == {"average": 4.5, "shortest": 4, "longest": 5}
+    assert stats["turns"] == {"average": 3.0, "fewest": 2, "most": 4}
+    assert stats["roles"] == {"user": 3, "assistant": 3}
+
+
+def test_a_text_has_neither_turns_nor_roles(read: Read) -> None:
+    stats = read(b'{"text": "abc"}').stats
+    assert stats["length"]["average"] == 3
+    assert "turns" not in stats
+    assert "roles" not in stats
+
+
+def test_a_file_without_rows_has_stats_too(read: Read) -> None:
+    assert read(b"[]").stats["length"] == {"average": 0, "shortest": 0, "longest": 0}
+
+
+def test_the_token_ceiling_counts_bytes_and_room_for_the_template(read: Read) -> None:
+    assert read(b'{"text": "abc"}').stats["token_ceiling"] == 3 + 64
+    assert read('{"text": "äöü"}'.encode()).stats["token_ceiling"] == 6 + 64
+    assert read(b'{"text": "\\u00e4"}').stats["token_ceiling"] == 2 + 64
+    assert read(chat("Hi", "Ahoy") + chat("H", "Aho")).stats["token_ceiling"] == 6 + 2 * 16 + 64
+
+
+def test_a_preference_row_is_as_long_as_its_longer_side(read: Read) -> None:
+    stats = read(b'{"prompt": "12", "chosen": "345", "rejected": "6789"}').stats
+    assert stats["length"]["longest"] == 6
+    assert stats["token_ceiling"] == 6 + 64
+
+
+def test_equal_answers_are_counted_and_stay_good(read: Read) -> None:
+    row = b'{"prompt": "a", "chosen": "%s", "rejected": "c"}\n'
+    reading = read(row % b"b" + row % b"c" + row % b"c")
+    assert (reading.stats["equal_pairs"], reading.bad_rows) == (2, 0)
+
+
+def test_the_preview_holds_the_first_five_good_rows(read: Read) -> None:
+    reading = read(b'{"text": ""}\n' + b"".join(b'{"text": "%d"}\n' % number for number in range(9)))
+    assert [row["text"] for row in reading.preview] == ["0", "1", "2", "3", "4"]
