@@ -38,7 +38,7 @@ from .serializers import (
 
 LOG_BYTES, MOST_LOG_BYTES = 64 << 10, 1 << 20
 POINTS, MOST_POINTS = 1000, 10_000
-MOST = 2**63 - 1
+MOST = 1 << 50
 
 
 class OwnJobs:

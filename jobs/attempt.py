@@ -101,17 +101,18 @@ class Attempt:
         model = self.job.base_model
         if model is None:
             raise LookupError("The base model was deleted.")  # the review has just found it
-        cached = cache_state(model, self.job.spec["model"]["revision"])
-        if cached.folder is not None:
-            return cached.folder
-        download = Downloading(self.beat)
-        return fetch_model(model, download.heard)
+        revision = self.job.spec["model"]["revision"]
+        folder = cache_state(model, revision).folder
+        return folder or fetch_model(model, Downloading(self.beat).heard, revision)
 
     def _write_inputs(self, model: Path) -> None:
         """run.json, and the usable rows beside it."""
         dataset = self.job.dataset
         if dataset is None:
             raise LookupError("The dataset was deleted.")  # the review has just found it
+        rows = write_whole(self.folder.train_file, self._lines(dataset))
+        self.job.result = {"rows_of_dataset": dataset.rows, "rows_left_out": dataset.rows - rows}
+        insist(lambda: record(self.job, result=self.job.result))
         run_file = RunFile(
             job=self.job.pk,
             attempt=self.job.attempt,
@@ -119,7 +120,7 @@ class Attempt:
             model_path=str(model),
             dataset_format=dataset.format,
             conversational=dataset.conversational,
-            rows=write_whole(self.folder.train_file, self._lines(dataset)),
+            rows=rows,
             facts=self.job.facts,
         )
         write_whole(self.folder.run_file, [run_file.model_dump_json(indent=2)])
@@ -135,7 +136,7 @@ class Attempt:
         """Start the trainer and follow it to its end; answers its exit code."""
         with self.folder.log_file.open("ab") as log:
             process = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "jobs.trainer", str(self.folder.path)],
+                trainer_command(self.folder.path),
                 cwd=ROOT,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -192,6 +193,10 @@ class Attempt:
         row = Job.objects.filter(pk=self.job.pk).values_list("attempt", "cancel_requested").first()
         if self.shutting_down or row is None or row != (self.job.attempt, False):
             raise Stopped
+
+
+def trainer_command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "jobs.trainer", str(folder)]
 
 
 class Downloading:

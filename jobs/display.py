@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import humanize
 from .rulebook.estimate import Estimate
 from .rulebook.settings_table import SETTINGS, Kind, Setting
 
-GROUPS = {"": "Job", "model": "Model", "data": "Data", "training": "Training", "lora": "LoRA"}
+GROUPS = {"model": "Model", "data": "Data", "training": "Training", "lora": "LoRA"}
 
 
 def as_text(value: Any) -> str:
@@ -46,22 +46,38 @@ class Row:
     group: str
 
 
-def rows(spec: Mapping[str, Any]) -> Iterator[Row]:
-    """The settings in force of a flat specification; those that do not apply are left out."""
-    by_fact = {setting.fact: spec.get(path) for path, setting in SETTINGS.items()}
-    for path, setting in SETTINGS.items():
-        if setting.applies and by_fact[setting.applies[0]] != setting.applies[1]:
-            continue
-        value = spec.get(path)
-        changed = not setting.required and path != "name" and _plain(value) != setting.default_for(by_fact["method"])
-        yield Row(setting.label, _words(setting, value), changed, GROUPS.get(setting.group, "Job"))
+def group_title(setting: Setting) -> str:
+    """The part of a page it is shown in. What stands at the top of a specification concerns the model."""
+    return GROUPS.get(setting.group, "Model")
+
+
+def rows(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Row]:
+    """The settings in force of a nested specification, by group; those that do not apply are left out."""
+    values = {path: _at(spec, path) for path in SETTINGS}
+    by_fact = {setting.fact: values[path] for path, setting in SETTINGS.items()}
+    shown = [
+        Row(
+            setting.label, _words(setting, values[path], facts), _changed(setting, by_fact, facts), group_title(setting)
+        )
+        for path, setting in SETTINGS.items()
+        if path != "name" and (setting.applies is None or by_fact[setting.applies[0]] == setting.applies[1])
+    ]
+    return sorted(shown, key=lambda row: list(GROUPS.values()).index(row.group))
+
+
+def _changed(setting: Setting, by_fact: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Not the default, nor what was filled in for this model."""
+    usual = facts.get("lora_targets") if setting.fact == "target_modules" else setting.default_for(by_fact["method"])
+    return not setting.required and _plain(by_fact[setting.fact]) != _plain(usual)
 
 
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _words(setting: Setting, value: Any) -> str:
+def _words(setting: Setting, value: Any, facts: Mapping[str, Any]) -> str:
+    if setting.fact == "dataset":
+        return str(facts.get("dataset_name", value or "—"))
     if value is None or value == "":
         return "—"
     if setting.kind is Kind.CHOICE:
@@ -69,11 +85,6 @@ def _words(setting: Setting, value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return as_text(value)
-
-
-def flat(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested specification by dotted names."""
-    return {path: _at(spec, path) for path in SETTINGS}
 
 
 def _at(spec: Mapping[str, Any], path: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from .display import GROUPS, Row, estimate_rows, flat, rows
+from .display import Row, estimate_rows, group_title, rows
 from .forms import CARDS, JobForm, SettingBoundField, Stage
 from .known import Known, known_about
 from .rulebook import Severity
@@ -50,7 +50,7 @@ class JobPage:
         by_group: dict[str, list[str]] = {}
         for path, setting in SETTINGS.items():
             if setting.advanced:
-                by_group.setdefault(GROUPS.get(setting.group) or setting.label, []).append(path)
+                by_group.setdefault(group_title(setting), []).append(path)
         return [(title, self._fields(paths)) for title, paths in by_group.items()]
 
     @property
@@ -131,7 +131,7 @@ class JobPage:
 
     @property
     def rows(self) -> list[Row]:
-        return list(rows(flat(self.form.review.choices.spec())))
+        return rows(self.form.review.choices.spec(), self.form.review.facts)
 
     @property
     def carried(self) -> dict[str, Any]:

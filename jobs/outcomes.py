@@ -6,7 +6,7 @@ import logging
 import signal
 from typing import Any
 
-from finetune_site.problems import new_reference
+from finetune_site.problems import Problem, new_reference
 
 from .models import Job, State
 from .progress import Progress
@@ -31,11 +31,11 @@ def conclude(job: Job, *, exit_code: int | None) -> None:
     if result is not None and exit_code in (0, None):
         _succeed(job, progress, result)
     elif Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
-        move(job, State.CANCELLED, reason="Stopped as asked.", **_reached(progress))
+        move(job, State.CANCELLED, reason="Stopped as asked.", **_reached(job, progress))
     elif exit_code is None and job.state == State.PREPARING and job.attempt < MOST_ATTEMPTS:
         requeue(job, reason="The machine stopped before training began.")
     else:
-        fail(job, progress.failure or died(exit_code).as_dict(), **_reached(progress))
+        fail(job, progress.failure or died(exit_code).as_dict(), **_reached(job, progress))
 
 
 def told(job: Job) -> Progress:
@@ -56,18 +56,17 @@ def fail(job: Job, error: dict[str, Any], **changes: Any) -> None:
 
 
 def _succeed(job: Job, progress: Progress, result: dict[str, Any]) -> None:
-    reached = _reached(progress)
-    everything = {**job.result, **reached["result"], **result}
-    move(job, State.SUCCEEDED, **{**reached, "result": everything})
+    reached = _reached(job, progress)
+    move(job, State.SUCCEEDED, **{**reached, "result": {**reached["result"], **result}})
 
 
-def _reached(progress: Progress) -> dict[str, Any]:
-    row = progress.row()
+def _reached(job: Job, progress: Progress) -> dict[str, Any]:
+    """How far the attempt came, and what is known of it."""
     return {
-        "step": row["step"],
-        "total_steps": row["total_steps"],
-        "metrics": row["metrics"],
-        "result": progress.result,
+        "step": progress.step,
+        "total_steps": progress.total_steps,
+        "metrics": progress.metrics,
+        "result": {**job.result, **progress.result},
     }
 
 
@@ -90,6 +89,8 @@ def died(exit_code: int | None) -> Finding:
 
 def explain(error: Exception) -> Finding:
     """Why an attempt failed before its trainer ran. What nobody foresaw gets a reference, by which the log has it."""
+    if isinstance(error, Problem) and error.findings:
+        return error.findings[0]
     if known := finding_for(error, None):
         return known
     reference = new_reference()

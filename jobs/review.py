@@ -61,6 +61,7 @@ def review(choices: Choices, *, user: User | None, job: Job | None = None) -> Re
     With `job`, the choices are those of a job that was submitted: it is not counted against itself. Without a
     user nothing is known about data and account, and the report says so.
     """
+    choices = _with_catalogue_name(choices)
     facts = _gather(choices, user, job)
     filled = _with_targets(choices, facts)
     facts = filled.facts() | facts
@@ -98,12 +99,19 @@ def _given(job: Job) -> tuple[str, ...]:
     return tuple(job.facts.get("given", ()))
 
 
+def _with_catalogue_name(choices: Choices) -> Choices:
+    """The whole name of a model that was named in short, so that the job keeps its meaning when others join."""
+    given = choices.values.get("model.name")
+    model = catalogue.find(given) if given else None
+    return choices.changed({"model.name": model.name}) if model and model.name != given else choices
+
+
 def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, Any]:
     facts = choices.facts() | machine_facts()
     if job is not None:
         facts["given"] = _given(job)
     if name := facts.get("model"):
-        facts |= catalogue.model_facts(name)
+        facts |= catalogue.model_facts(name, facts.get("revision"))
     if user is not None:
         facts |= _account_facts(user, job)
         if dataset := facts.get("dataset"):

@@ -160,4 +160,4 @@ def move(job: Job, to: State, *, reason: str = "", by: User | None = None, **cha
 
 def ring() -> None:
     """Wake the training queue of this machine. A ring that is lost does no harm: another follows."""
-    async_task("jobs.supervisor.tick", cluster=f"train-{settings.MACHINE_NAME}")
+    async_task("jobs.supervisor.tick", cluster=settings.TRAIN_QUEUE, save=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_tables2 as tables
-from django.template.defaultfilters import timesince
+import humanize
 
 from .models import Job
 
@@ -17,9 +17,9 @@ class JobTable(tables.Table):  # type: ignore[misc]
     owner = tables.Column()
     state = tables.TemplateColumn(template_name="jobs/_state_cell.html")
     model = tables.Column(accessor="spec__model__name", order_by="base_model__name", verbose_name="Model")
-    method = tables.Column(accessor="spec__training__method", order_by="spec__training__method")
+    method = tables.Column(accessor="spec__training__method", order_by="spec__training__method", verbose_name="Method")
     dataset = tables.Column(order_by="dataset__name", empty_values=())
-    loss = tables.Column(accessor="metrics__loss", orderable=False)
+    loss = tables.Column(accessor="metrics__loss", orderable=False, verbose_name="Loss")
     took = tables.Column(empty_values=(), orderable=False)
     created_at = tables.Column(verbose_name="Created")
 
@@ -48,7 +48,7 @@ class JobTable(tables.Table):  # type: ignore[misc]
         return duration((record.finished_at - record.started_at).total_seconds())
 
     def render_created_at(self, value: Any) -> str:
-        return f"{timesince(value, depth=1)} ago"
+        return humanize.naturaltime(value)
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from django_tables2 import RequestConfig
 from finetune_site.people import PersonRequest
 
 from .artifact_files import artifact_path, send_all, send_file
-from .display import flat, rows
+from .display import rows
 from .filters import JobFilter
 from .models import Job
 from .said import cure_links, stored
@@ -38,7 +38,7 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
     job = _job(request, pk)
     page = {
         "job": job,
-        "rows": list(rows(flat(job.spec))),
+        "rows": rows(job.spec, job.facts),
         "transitions": job.transitions.select_related("by"),
         "said": [stored(finding) for finding in job.findings],
         "error": stored(job.error) if job.error else None,

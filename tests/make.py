@@ -9,6 +9,7 @@ from typing import Any
 import numpy
 from django.conf import settings
 from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 from safetensors.numpy import save_file
 
 from datasets_app.models import Dataset
@@ -92,3 +93,10 @@ def make_job(owner: User | None = None, **changes: Any) -> Job:
     spec = changes.pop("spec", None) or make_spec(name="made")
     ended = {"finished_at": "2026-01-02T03:04:05Z"} if changes.get("state") in ENDED else {}
     return Job.objects.create(owner=owner, **{"name": "made", "spec": spec, **ended, **changes})
+
+
+def make_client(user: User | None = None) -> APIClient:
+    """Somebody who calls the API, logged in unless `user` is None."""
+    client = APIClient(raise_request_exception=True)
+    client.force_authenticate(user)
+    return client

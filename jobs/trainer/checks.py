@@ -22,20 +22,6 @@ IGNORED = -100
 """The label of a token that is not learnt from."""
 
 
-def require_rows(run: RunFile, prepared: Dataset) -> None:
-    if len(prepared) == 0:
-        length = run.settings["data.max_length"]
-        message = (
-            f"No row is left to train on: every prompt fills the {length} tokens that are kept of a row, "
-            "and nothing of the answers remains. Keep more tokens, or shorten the prompts."
-        )
-        raise failure("nothing-to-learn", "data.max_length", message, _keep_more(length))
-
-
-def _keep_more(length: int) -> Fix:
-    return Fix(f"Keep {length * 2} tokens of each row", {"data.max_length": length * 2})
-
-
 def require_trained_tokens(run: RunFile, prepared: Dataset) -> int:
     """The number of tokens that are learnt from in one epoch. Raises when there is none."""
     columns = ["labels"] if run.method == "sft" else ["chosen_ids", "rejected_ids"]
@@ -46,7 +32,8 @@ def require_trained_tokens(run: RunFile, prepared: Dataset) -> int:
             f"Not one token is left to learn from within the {length} tokens that are kept of a row: "
             "only prompts remain, or the rows are empty. Keep more tokens, or check the data."
         )
-        raise failure("nothing-to-learn", "data.max_length", message, _keep_more(length))
+        fix = Fix(f"Keep {length * 2} tokens of each row", {"data.max_length": length * 2})
+        raise failure("nothing-to-learn", "data.max_length", message, fix)
     return tokens
 
 
@@ -108,14 +95,23 @@ def require_trainable(model: torch.nn.Module) -> None:
 
 
 def require_finite_loss(run: RunFile, loss: float, step: int) -> None:
-    if not math.isfinite(loss):
-        rate = run.settings["training.learning_rate"]
+    """Adam and its kin survive much; once the loss is NaN or infinite the weights are lost for good."""
+    if math.isfinite(loss):
+        return
+    if step <= 1:
         message = (
-            f"The loss became {loss} at step {step}: the weights grew out of range, so the result would be useless. "
-            f"The learning rate {rate:g} is probably too high; use {rate / 10:g}."
+            f"The loss of the first step is {loss}, before anything was learnt: the weights of {run.model_name} are "
+            "damaged, or the precision is too narrow for them. Use the precision fp32, or another model."
         )
-        fix = Fix(f"Use a learning rate of {rate / 10:g}", {"training.learning_rate": rate / 10})
-        raise failure("loss-not-finite", "training.learning_rate", message, fix)
+        fix = Fix("Compute in fp32", {"training.precision": "fp32"})
+        raise failure("loss-not-finite-at-start", "model.name", message, fix)
+    rate = run.settings["training.learning_rate"]
+    message = (
+        f"The loss became {loss} at step {step}: the weights grew out of range, so the result would be useless. "
+        f"The learning rate {rate:g} is probably too high; use {rate / 10:g}."
+    )
+    fix = Fix(f"Use a learning rate of {rate / 10:g}", {"training.learning_rate": rate / 10})
+    raise failure("loss-not-finite", "training.learning_rate", message, fix)
 
 
 def require_finite_weights(run: RunFile, model: torch.nn.Module, step: int) -> None:

@@ -16,7 +16,7 @@ from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
 
-from jobs.rulebook import check
+from jobs.rulebook import RULES, check
 
 from . import checks
 from .arguments import peft_arguments, trl_arguments
@@ -175,18 +175,18 @@ def early_stopping(run: RunFile) -> list[EarlyStoppingCallback]:
 
 
 def ask_the_rulebook_again(run: RunFile, *, rows_given: int, rows_prepared: int, events: Events) -> None:
-    """The same rules as in the form, now with what was measured."""
+    """The same rules as in the form, now with what was measured. Only what that brings to light is told."""
     measured = {"rows_given": rows_given, "rows_prepared": rows_prepared}
     report = check({**run.facts, **run.choices.facts(), **measured})
+    if told := [each for each in report if each in report.errors or RULES[each.code].needs & measured.keys()]:
+        events.findings(told)
     if report.errors:
-        events.findings(report.findings)
         raise TrainingError(report.errors[0])
 
 
 def measure(prepared: Prepared, run: RunFile, loaded: Loaded) -> dict[str, Any]:
     """Refuse what could not learn, and say how large the run is."""
     model, rows = prepared.model, prepared.rows
-    checks.require_rows(run, rows)
     tokens = checks.require_trained_tokens(run, rows)
     checks.require_known_tokens(run, rows, embedding_rows(loaded.model))
     if isinstance(model, PeftModel):

@@ -128,7 +128,12 @@ def _is_pattern(targets: Targets) -> bool:
     severity=Severity.ERROR,
     field=PATH,
     message="The pattern “{pattern}” matches no module of {model}; its modules are {modules}. {advice}",
-    breaks={"target_modules": r".*\.(q|v)_proj", "lora_modules": ("c_attn", "c_proj"), "model": "gpt2"},
+    breaks={
+        "target_modules": r".*\.(q|v)_proj",
+        "lora_modules": ("c_attn", "c_fc", "c_proj"),
+        "lora_targets": ("c_attn", "c_proj"),
+        "model": "gpt2",
+    },
 )
 def pattern_matches_nothing(
     target_modules: Targets,

@@ -45,8 +45,8 @@ def unsafe_weights(model: str, unsafe_weights: bool, chat_model: str | None = No
     code="model.untrainable",
     severity=Severity.ERROR,
     field="model.name",
-    message="{model} cannot be trained here: {reason}. {advice}",
-    breaks={"model": "meta-llama/Llama-4-Scout", "untrainable": "TRL cannot compute the loss of llama4_text"},
+    message="{model} cannot be trained here. {reason}. {advice}",
+    breaks={"model": "meta-llama/Llama-4-Scout", "untrainable": "TRL cannot compute the loss of llama4_text."},
 )
 def untrainable(model: str, untrainable: str, chat_model: str | None = None) -> Broken | None:
     """Some architectures load and tokenise for minutes and then fail at the first step, whatever the settings."""
@@ -74,9 +74,9 @@ def no_gradient_checkpointing(model: str, gradient_checkpointing: bool, supports
     code="model.disagreement",
     severity=Severity.ADVICE,
     field="model.name",
-    message="The files of {model} differ from what its family says: {difference}. The files were believed; ask staff "
-    "to correct the catalogue.",
-    breaks={"model": "gpt2", "disagreements": ("its tokenizer has a chat template, its family has none",)},
+    message="About the files of {model}: {difference}. Where they and the catalogue differ, the files are believed; "
+    "ask staff to correct the catalogue.",
+    breaks={"model": "gpt2", "disagreements": ("Its tokenizer has a chat template, but the catalogue lists it with none.",)},
 )
 def disagreement(model: str, disagreements: Sequence[str]) -> Iterator[Broken]:
     """What the catalogue assumes is shown on every page, so a wrong row should not stay unnoticed."""

@@ -15,9 +15,9 @@ from ..findings import Severity
     "fp16 there.",
     breaks={"precision": "bf16", "gpus": 1, "bf16": False},
 )
-def no_bf16(precision: str, gpus: int, bf16: bool) -> Broken | None:
+def no_bf16(precision: str, gpus: int, bf16: bool | None = None) -> Broken | None:
     """The trainer refuses bf16 on a GPU without it, before the model is loaded."""
-    if precision != "bf16" or gpus == 0 or bf16:
+    if precision != "bf16" or gpus == 0 or bf16 is not False:
         return None
     return broken(fix=use("training.precision", "auto"))
 
@@ -30,7 +30,7 @@ def no_bf16(precision: str, gpus: int, bf16: bool) -> Broken | None:
     "machine does bf16, which does not. Use bf16.",
     breaks={"precision": "fp16", "gpus": 1, "bf16": True},
 )
-def fp16_needless(precision: str, gpus: int, bf16: bool) -> Broken | None:
+def fp16_needless(precision: str, gpus: int, bf16: bool | None = None) -> Broken | None:
     """bf16 has the range of fp32 at the price of fp16."""
     if precision != "fp16" or gpus == 0 or not bf16:
         return None

@@ -145,12 +145,20 @@ def dpo_needs_preference(method: str, dataset_format: str, conversational: bool 
     breaks={"method": "sft", "dataset_format": "preference", "convertible_to": ("prompt_completion",)},
 )
 def sft_gets_preference(
-    method: str, dataset_format: str, conversational: bool = False, convertible_to: Collection[str] = ()
+    method: str,
+    dataset_format: str,
+    conversational: bool = False,
+    convertible_to: Collection[str] = (),
+    rows: int | None = None,
+    bad_row_count: int = 0,
+    equal_pairs: int = 0,
 ) -> Broken | None:
     """Rows with two answers have no single text to learn; the trainer stops at the first row."""
     if method != "sft" or dataset_format != "preference":
         return None
-    fixes = [use("training.method", "dpo")]
+    all_equal = rows is not None and equal_pairs >= rows - bad_row_count
+    fixes = [] if all_equal else [use("training.method", "dpo")]
     if "prompt_completion" in convertible_to:
         fixes.append(convert("prompt_completion", "Convert the dataset to prompts with the chosen answer"))
-    return broken(fixes=fixes, fields=_fields(dataset_format, conversational), advice=advice(fixes))
+    todo = advice(fixes, "Choose another dataset.")
+    return broken(fixes=fixes, fields=_fields(dataset_format, conversational), advice=todo)

@@ -1,0 +1,229 @@
+"""Submitting, retrying, cancelling, claiming: what each writes, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError
+
+from jobs import services
+from jobs.models import ENDED, ON_A_MACHINE, Job, State
+from jobs.rulebook import read
+from tests.make import make_dataset, make_job, make_model, make_spec, make_user
+
+pytestmark = pytest.mark.django_db
+FEW = {"rows": 5, "name": "few"}
+"""Fewer than ten rows are a warning."""
+
+
+def make_choices(dataset=None, **changes):
+    make_model()
+    dataset = dataset or make_dataset()
+    return read(make_spec(**{"data.dataset": str(dataset.pk), **changes}))
+
+
+def make_submitted(dataset=None, **changes):
+    return services.submit(choices=make_choices(dataset, **changes), user=make_user(), confirmed=True)
+
+
+def states(job):
+    return [(step.from_state, step.to_state) for step in job.transitions.all()]
+
+
+def test_a_submitted_job_is_queued_with_its_effective_specification():
+    job = make_submitted(**{"lora.r": 8})
+    assert job.state == State.QUEUED
+    assert job.spec["lora"] | {"r": 8, "alpha": 32} == job.spec["lora"]
+
+
+def test_a_submitted_job_knows_model_and_dataset():
+    job = make_submitted()
+    assert (job.base_model.name, job.dataset.name) == ("house/tiny-chat", "support chats")
+
+
+def test_a_job_without_a_name_is_called_after_model_and_data():
+    assert make_submitted().name == "tiny-chat on support chats"
+
+
+def test_a_job_keeps_the_name_it_was_given():
+    job = make_submitted(name="the bot")
+    assert (job.name, job.spec["name"]) == ("the bot", "the bot")
+
+
+def test_facts_and_findings_are_stored_as_they_were():
+    job = make_submitted(make_dataset(**FEW))
+    job.refresh_from_db()
+    assert job.facts["rows"] == 5
+    assert [finding["severity"] for finding in job.findings].count("warning") == 1
+
+
+def test_a_submit_is_written_down():
+    job = make_submitted()
+    assert states(job) == [("", "queued")]
+    assert job.transitions.get().by == make_user()
+
+
+def test_a_blocking_report_refuses_the_submit():
+    with pytest.raises(services.Refused) as refused:
+        make_submitted(**{"training.num_epochs": -1})
+    assert [finding.field for finding in refused.value.report.errors] == ["training.num_epochs"]
+    assert not Job.objects.exists()
+
+
+def test_warnings_want_a_confirmation():
+    choices = make_choices(make_dataset(**FEW))
+    with pytest.raises(services.Refused):
+        services.submit(choices=choices, user=make_user(), confirmed=False)
+    assert not Job.objects.exists()
+
+
+def test_who_confirmed_the_warnings_is_stored():
+    job = make_submitted(make_dataset(**FEW))
+    assert job.confirmed_by == make_user() and job.confirmed_at
+
+
+def test_nobody_confirms_what_has_no_warnings():
+    job = services.submit(choices=make_choices(), user=make_user(), confirmed=False)
+    assert job.confirmed_by is None and job.confirmed_at is None
+
+
+def test_a_submit_rings_the_training_queue(django_capture_on_commit_callbacks, monkeypatch):
+    rung = []
+    monkeypatch.setattr(services, "async_task", lambda *task, **options: rung.append((task, options)))
+    with django_capture_on_commit_callbacks(execute=True):
+        make_submitted()
+    assert rung == [(("jobs.supervisor.tick",), {"cluster": settings.TRAIN_QUEUE, "save": False})]
+
+
+def test_the_quota_is_counted_in_the_submit(monkeypatch):
+    monkeypatch.setattr(settings, "ENVIRONMENT", settings.ENVIRONMENT.model_copy(update={"max_active_jobs": 1}))
+    dataset = make_dataset()
+    make_submitted(dataset)
+    with pytest.raises(services.Refused):
+        make_submitted(dataset)
+
+
+def test_a_retry_is_a_new_job_of_the_same_choices():
+    job = make_submitted(**{"lora.r": 8})
+    again = services.retry(job=job, by=make_user())
+    assert (again.retry_of, again.spec, again.state) == (job, job.spec, State.QUEUED)
+
+
+def test_a_retry_by_staff_stays_with_the_owner():
+    again = services.retry(job=make_submitted(), by=make_user("admin", is_staff=True))
+    assert again.owner == make_user()
+    assert again.transitions.get().by == make_user("admin")
+
+
+def test_a_retry_is_checked_as_today():
+    job = make_submitted()
+    job.base_model.delete()
+    with pytest.raises(services.Refused):
+        services.retry(job=job, by=make_user())
+
+
+def test_a_retry_needs_no_new_confirmation_of_the_same_warnings():
+    job = make_submitted(make_dataset(**FEW))
+    assert services.retry(job=job, by=make_user()).confirmed_by == make_user()
+
+
+def test_a_retry_with_a_new_warning_is_refused():
+    job = make_submitted()
+    job.dataset.rows = 5
+    job.dataset.save()
+    with pytest.raises(services.Refused):
+        services.retry(job=job, by=make_user())
+
+
+def test_a_waiting_job_is_cancelled_at_once():
+    job = services.cancel(job=make_job(), by=make_user())
+    assert job.state == State.CANCELLED and job.finished_at
+    assert states(job) == [("queued", "cancelled")]
+
+
+@pytest.mark.parametrize("state", ON_A_MACHINE)
+def test_a_job_on_a_machine_is_asked_to_stop(state):
+    job = services.cancel(job=make_job(state=state, machine="here", slot=0), by=make_user())
+    assert job.state == state and job.cancel_requested
+
+
+@pytest.mark.parametrize("state", ENDED)
+def test_a_job_that_has_ended_cannot_be_cancelled(state):
+    job = make_job(state=state)
+    with pytest.raises(services.HasEnded):
+        services.cancel(job=job, by=make_user())
+    assert states(job) == []
+
+
+def test_cancelling_twice_asks_once():
+    job = make_job(state=State.RUNNING, machine="here", slot=0)
+    services.cancel(job=job, by=make_user())
+    assert services.cancel(job=job, by=make_user()).cancel_requested
+
+
+def test_a_job_that_was_claimed_in_the_meantime_is_asked_to_stop():
+    job = make_job()
+    services.claim("here")
+    assert services.cancel(job=job, by=make_user()).cancel_requested
+
+
+def test_the_oldest_waiting_job_is_claimed():
+    oldest, _ = make_job(), make_job()
+    claimed = services.claim("here")
+    assert (claimed, claimed.state, claimed.attempt, claimed.machine) == (oldest, State.PREPARING, 1, "here")
+    assert states(oldest) == [("queued", "preparing")]
+
+
+def test_nothing_is_claimed_when_nothing_waits():
+    make_job(state=State.SUCCEEDED)
+    assert services.claim("here") is None
+
+
+def test_a_machine_without_gpu_takes_one_job_at_a_time():
+    make_job(), make_job()
+    assert services.claim("here") and services.claim("here") is None
+
+
+def test_another_machine_takes_the_next_job():
+    first, second = make_job(), make_job()
+    assert (services.claim("here"), services.claim("there")) == (first, second)
+
+
+def test_each_gpu_takes_a_job(monkeypatch):
+    monkeypatch.setattr(services, "gpu_count", lambda: 2)
+    make_job(), make_job(), make_job()
+    assert [services.claim("here").slot, services.claim("here").slot, services.claim("here")] == [0, 1, None]
+
+
+def test_the_database_lets_one_job_onto_a_slot():
+    make_job(state=State.RUNNING, machine="here", slot=0)
+    with pytest.raises(IntegrityError):
+        make_job(state=State.PREPARING, machine="here", slot=0)
+
+
+def test_a_second_delivery_of_a_claim_takes_nothing():
+    job = make_job()
+    stale = Job.objects.get(pk=job.pk)
+    assert services.claim("here") == job
+    assert not services.move(stale, State.PREPARING, attempt=1)
+    assert states(job) == [("queued", "preparing")]
+
+
+def test_an_earlier_attempt_can_write_nothing_any_more():
+    job = make_job(state=State.RUNNING, machine="here", slot=0, attempt=1)
+    Job.objects.filter(pk=job.pk).update(attempt=2)
+    assert not services.record(job, step=7)
+    assert not services.move(job, State.SUCCEEDED)
+    job.refresh_from_db()
+    assert (job.step, job.state, states(job)) == (0, State.RUNNING, [])
+
+
+def test_writing_progress_renews_the_lease():
+    job = make_job(state=State.RUNNING, machine="here", slot=0)
+    assert services.record(job, step=7)
+    job.refresh_from_db()
+    assert job.step == 7 and job.lease_until
+
+
+def test_progress_of_an_ended_job_is_not_written():
+    assert not services.record(make_job(state=State.CANCELLED), step=7)
