@@ -76,7 +76,10 @@ def no_gradient_checkpointing(model: str, gradient_checkpointing: bool, supports
     field="model.name",
     message="About the files of {model}: {difference}. Where they and the catalogue differ, the files are believed; "
     "ask staff to correct the catalogue.",
-    breaks={"model": "gpt2", "disagreements": ("Its tokenizer has a chat template, but the catalogue lists it with none.",)},
+    breaks={
+        "model": "gpt2",
+        "disagreements": ("Its tokenizer has a chat template, but the catalogue lists it with none.",),
+    },
 )
 def disagreement(model: str, disagreements: Sequence[str]) -> Iterator[Broken]:
     """What the catalogue assumes is shown on every page, so a wrong row should not stay unnoticed."""
