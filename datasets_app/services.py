@@ -106,7 +106,7 @@ def read_dataset(dataset_id: int) -> None:
     if dataset is None:
         return
     try:
-        if dataset.conversion and not dataset.path.exists():
+        if dataset.conversion and not dataset.sha256:
             _write_conversion(dataset)
         _keep(dataset, read_file(dataset.path, _sign_of_life(dataset)))
     except Exception as error:

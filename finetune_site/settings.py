@@ -169,6 +169,7 @@ REST_FRAMEWORK = {
         "login": ENVIRONMENT.login_rate,
     },
     "EXCEPTION_HANDLER": "finetune_site.problems.exception_handler",
+    "URL_FORMAT_OVERRIDE": None,  # all answers are JSON; ?format= filters datasets
     "NUM_PROXIES": 0,  # uvicorn has put the believed address into REMOTE_ADDR; headers are not read again
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -8,7 +8,9 @@ from .conftest import Read
 
 
 def chat(*contents: str) -> bytes:
-    turns = [{"role": role, "content": content} for role, content in zip(("user", "assistant") * 9, contents, strict=False)]
+    turns = [
+        {"role": role, "content": content} for role, content in zip(("user", "assistant") * 9, contents, strict=False)
+    ]
     return json.dumps({"messages": turns}).encode() + b"\n"
 
 

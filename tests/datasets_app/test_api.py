@@ -1,0 +1,148 @@
+"""The datasets of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from datasets_app.models import Dataset
+from tests.make import make_client, make_dataset, make_job, make_user
+
+pytestmark = pytest.mark.django_db
+
+URL = "/api/v1/datasets/"
+ROWS = b'{"text": "one"}\n{"text": 5}\n{"text": "two", "id": 2}\n'
+
+
+def send(content: bytes = ROWS, **fields: Any) -> Any:
+    sent = {"file": SimpleUploadedFile("rows.jsonl", content), **fields}
+    return make_client(make_user()).post(URL, sent, format="multipart")
+
+
+def test_an_upload_answers_with_the_dataset() -> None:
+    response = send(name="numbers")
+    assert response.status_code == 201
+    told = response.json()
+    assert told["id"] == Dataset.objects.get().pk
+    expected = {
+        "name": "numbers", "status": "ready", "format": "text", "conversational": False, "rows": 3, "bad_rows": 1,
+        "problem_count": 1, "columns": ["text", "id"], "size_bytes": len(ROWS), "converted_from": None, "error": None,
+    }  # fmt: skip
+    assert {name: told[name] for name in expected} == expected
+    message = "'text' is a number, but must be text."
+    assert told["problems"] == [{"line": 2, "row": 2, "code": "wrong-type", "message": message}]
+    assert told["stats"]["length"] == {"average": 3.0, "shortest": 3, "longest": 3}
+    assert {"sha256", "created_at"} <= told.keys()
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "field", "code"),
+    [
+        (b"", {}, "file", "upload.empty"),
+        (b"\x00\xff", {}, "file", "upload.binary"),
+        (ROWS, {"name": "x" * 200}, "name", "dataset.name-too-long"),
+        (ROWS, {"name": "taken"}, "name", "dataset.name-taken"),
+    ],
+)
+def test_a_refused_upload_says_why(content: bytes, fields: dict[str, str], field: str, code: str) -> None:
+    make_dataset(name="taken")
+    response = send(content, **fields)
+    assert response.status_code == 400
+    finding = response.json()["findings"][0]
+    assert (finding["field"], finding["code"], finding["severity"]) == (field, code, "error")
+    assert response.json()["message"] == finding["message"]
+
+
+@pytest.mark.parametrize("sent", [{}, {"file": "no file"}, {"name": "only"}])
+def test_an_upload_without_a_file_is_refused(sent: dict[str, str]) -> None:
+    for format in ("multipart", "json"):
+        response = make_client(make_user()).post(URL, sent, format=format)
+        assert (response.status_code, response.json()["findings"][0]["field"]) == (400, "file")
+
+
+def test_the_list_is_paged_searched_and_ordered() -> None:
+    for name in ("apples", "pears", "apple pies"):
+        make_dataset(name=name)
+    client = make_client(make_user())
+    everything = client.get(URL).json()
+    assert (everything["count"], everything["next"], everything["previous"]) == (3, None, None)
+    found = client.get(URL, {"search": "apple", "ordering": "name"}).json()["results"]
+    assert [each["name"] for each in found] == ["apple pies", "apples"]
+    assert len(client.get(URL, {"page_size": 2}).json()["results"]) == 2
+    assert client.get(URL, {"format": "text"}).json()["count"] == 0
+
+
+def test_the_preview_gives_good_rows_from_where_one_asks() -> None:
+    url = f"{URL}{send().json()['id']}/preview/"
+    client = make_client(make_user())
+    assert client.get(url).json() == {
+        "rows": [{"text": "one"}, {"text": "two"}], "offset": 0, "limit": 5, "count": 2,
+    }  # fmt: skip
+    assert client.get(url, {"offset": 1, "limit": 1}).json()["rows"] == [{"text": "two"}]
+    assert client.get(url, {"offset": 9}).json()["rows"] == []
+    assert client.get(url, {"limit": 100_000}).json()["limit"] == 100
+
+
+@pytest.mark.parametrize("asked", [{"offset": "-1"}, {"limit": "many"}, {"offset": "9" * 30}])
+def test_a_preview_of_nonsense_is_refused(asked: dict[str, str]) -> None:
+    response = make_client(make_user()).get(f"{URL}{make_dataset().pk}/preview/", asked)
+    assert (response.status_code, response.json()["findings"][0]["field"]) == (400, next(iter(asked)))
+
+
+def test_long_texts_are_cut_in_the_preview() -> None:
+    dataset = send(b'{"text": "' + b"a" * 50_000 + b'"}').json()
+    (row,) = make_client(make_user()).get(f"{URL}{dataset['id']}/preview/").json()["rows"]
+    assert len(row["text"]) == 10_001
+
+
+def test_a_conversion_answers_with_the_new_dataset() -> None:
+    original = make_dataset()
+    response = make_client(original.owner).post(f"{URL}{original.pk}/convert/", {"to": "text"})
+    assert response.status_code == 201
+    told = response.json()
+    assert (told["format"], told["rows"], told["converted_from"]) == ("text", 20, original.pk)
+    assert told["notes"]
+
+
+@pytest.mark.parametrize("sent", [{"to": "parquet"}, {}, [], "text", {"to": None}, {"to": ["text"]}])
+def test_a_conversion_that_does_not_exist_is_refused(sent: Any) -> None:
+    original = make_dataset()
+    response = make_client(original.owner).post(f"{URL}{original.pk}/convert/", sent)
+    assert (response.status_code, response.json()["findings"][0]["field"]) == (400, "to")
+
+
+def test_deleting_works_once() -> None:
+    dataset = make_dataset()
+    client = make_client(dataset.owner)
+    assert client.delete(f"{URL}{dataset.pk}/").status_code == 204
+    assert client.delete(f"{URL}{dataset.pk}/").status_code == 404
+
+
+def test_deleting_is_refused_while_a_job_needs_the_dataset() -> None:
+    dataset = make_dataset()
+    make_job(dataset=dataset)
+    response = make_client(dataset.owner).delete(f"{URL}{dataset.pk}/")
+    assert response.status_code == 409
+    assert response.json()["findings"][0]["code"] == "dataset.in-use"
+
+
+CALLS = [("get", ""), ("delete", ""), ("get", "preview/"), ("post", "convert/")]
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("staff", [False, True])
+def test_a_stranger_finds_nothing(method: str, path: str, staff: bool) -> None:
+    dataset = make_dataset()
+    stranger = make_client(make_user("stranger", is_staff=staff))
+    response = getattr(stranger, method)(f"{URL}{dataset.pk}/{path}", {"to": "text"})
+    assert response.status_code == 404
+    assert response.json()["findings"][0]["code"] == "request.not-found"
+    assert Dataset.objects.filter(pk=dataset.pk).exists()
+    assert stranger.get(URL).json()["count"] == 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", ""), ("post", ""), ("get", "1/"), ("post", "1/convert/")])
+def test_nobody_gets_anywhere_without_logging_in(method: str, path: str) -> None:
+    assert getattr(make_client(), method)(f"{URL}{path}").status_code == 401

@@ -1,0 +1,62 @@
+"""What the rulebook hears about a dataset."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from datasets_app.facts import dataset_facts
+from datasets_app.services import create_dataset
+from jobs.rulebook.vocabulary import FACTS, Source
+from tests.make import make_dataset, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_every_fact_about_a_dataset_is_told() -> None:
+    rows = b'{"text": "Ahoy"}\n{"text": 5}\n{"text": 6}\n{\n'
+    dataset = create_dataset(owner=make_user(), name="", upload=SimpleUploadedFile("mine.jsonl", rows))
+    facts = dataset_facts(str(dataset.pk), dataset.owner)
+    assert facts.keys() == {fact.name for fact in FACTS.values() if fact.source is Source.DATASET}
+    assert facts == {
+        "dataset_found": True,
+        "dataset_status": "ready",
+        "dataset_name": "mine",
+        "dataset_format": "text",
+        "dataset_columns": ("text",),
+        "conversational": False,
+        "convertible_to": (),
+        "rows": 4,
+        "bad_row_count": 3,
+        "bad_row_lines": (2, 3, 4),
+        "bad_row_reason": "wrong type",
+        "equal_pairs": 0,
+        "token_ceiling": 68,
+    }
+
+
+def test_a_chat_can_become_text() -> None:
+    dataset = make_dataset()
+    assert dataset_facts(str(dataset.pk), dataset.owner)["convertible_to"] == ("text",)
+
+
+def test_a_good_dataset_has_no_reason_for_bad_rows() -> None:
+    dataset = make_dataset()
+    assert dataset_facts(str(dataset.pk), dataset.owner)["bad_row_reason"] is None
+
+
+def test_while_a_dataset_is_read_only_its_status_is_known() -> None:
+    dataset = make_dataset(status="reading")
+    facts = dataset_facts(str(dataset.pk), dataset.owner)
+    assert facts == {"dataset_found": True, "dataset_status": "reading", "dataset_name": "support chats"}
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "999999", "abc", "", "1e3", "٣", "9" * 40, "1; drop"])
+def test_what_does_not_exist_is_not_found(asked: str) -> None:
+    assert dataset_facts(asked, make_user()) == {"dataset_found": False}
+
+
+@pytest.mark.parametrize("staff", [False, True])
+def test_somebody_elses_dataset_is_not_found(staff: bool) -> None:
+    dataset = make_dataset()
+    assert dataset_facts(str(dataset.pk), make_user("stranger", is_staff=staff)) == {"dataset_found": False}

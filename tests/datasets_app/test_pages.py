@@ -1,0 +1,196 @@
+"""The pages of the datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from datasets_app.models import Dataset
+from tests.make import make_dataset, make_job, make_user
+
+pytestmark = pytest.mark.django_db
+
+CHAT = b'{"messages": [{"role": "user", "content": "<b>Hi</b>"}, {"role": "assistant", "content": "Ahoy"}]}\n'
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def browser() -> Client:
+    client = Client()
+    client.force_login(make_user())
+    return client
+
+
+def send(browser: Client, content: bytes = CHAT, *, name: str = "", headers: dict[str, str] | None = None) -> Any:
+    sent = {"file": SimpleUploadedFile("chats.jsonl", content), "name": name}
+    return browser.post("/datasets/upload", sent, headers=headers or {})
+
+
+def test_without_datasets_the_page_says_how_to_begin(browser: Client) -> None:
+    page = browser.get("/datasets/").content.decode()
+    assert "No datasets yet" in page
+    assert 'enctype="multipart/form-data"' in page
+
+
+def test_an_upload_leads_to_the_page_of_the_dataset(browser: Client) -> None:
+    response = send(browser, name="support")
+    dataset = Dataset.objects.get()
+    assert (response.status_code, response["Location"]) == (302, f"/datasets/{dataset.pk}/")
+    page = browser.get(response["Location"]).content.decode()
+    assert "support" in page
+    assert f"/jobs/new?dataset={dataset.pk}" in page
+
+
+def test_with_javascript_the_browser_is_told_where_to_go(browser: Client) -> None:
+    response = send(browser, headers=HTMX)
+    assert response["HX-Redirect"] == f"/datasets/{Dataset.objects.get().pk}/"
+
+
+def test_a_refused_upload_shows_the_whole_page_and_keeps_the_name(browser: Client) -> None:
+    response = send(browser, b"", name="support")
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert 'data-code="upload.empty"' in page
+    assert 'value="support"' in page
+    assert "<h1>" in page
+
+
+def test_with_javascript_a_refused_upload_sends_the_findings_only(browser: Client) -> None:
+    response = send(browser, b"", headers=HTMX)
+    assert response.status_code == 422
+    assert 'data-code="upload.empty"' in response.content.decode()
+    assert "<h1>" not in response.content.decode()
+
+
+def test_an_upload_without_a_file_is_explained(browser: Client) -> None:
+    response = browser.post("/datasets/upload", {"name": "nothing"})
+    assert 'data-code="upload.missing"' in response.content.decode()
+
+
+def test_the_list_finds_by_name(browser: Client) -> None:
+    make_dataset(name="apples")
+    make_dataset(name="pears")
+    page = browser.get("/datasets/", {"q": "app", "order": "nonsense", "page": "many"}).content.decode()
+    assert "apples" in page
+    assert "pears" not in page
+    assert "No dataset has" in browser.get("/datasets/", {"q": "x\0y"}).content.decode()
+
+
+def test_the_list_has_pages(browser: Client) -> None:
+    for number in range(26):
+        make_dataset(name=f"number {number}")
+    assert "1–25 of 26" in browser.get("/datasets/").content.decode()
+    assert "26–26 of 26" in browser.get("/datasets/", {"page": 2}).content.decode()
+
+
+def test_the_list_says_how_many_jobs_used_a_dataset(browser: Client) -> None:
+    make_job(dataset=make_dataset())
+    assert "1 job<" in browser.get("/datasets/").content.decode()
+
+
+def test_rows_are_shown_as_bubbles_and_escaped(browser: Client) -> None:
+    page = browser.get(send(browser)["Location"]).content.decode()
+    assert 'bubble bubble-user">&lt;b&gt;Hi&lt;/b&gt;' in page
+    assert 'bubble bubble-assistant">Ahoy' in page
+    assert "<b>Hi</b>" not in page
+
+
+def test_a_preference_row_shows_both_answers(browser: Client) -> None:
+    page = browser.get(send(browser, b'{"prompt": "p", "chosen": "c", "rejected": "r"}')["Location"]).content.decode()
+    assert "is-chosen" in page
+    assert "is-rejected" in page
+
+
+def test_long_texts_are_folded(browser: Client) -> None:
+    page = browser.get(send(browser, b'{"text": "' + b"a" * 1000 + b'"}')["Location"]).content.decode()
+    assert "300 more characters" in page
+
+
+def test_bad_rows_are_listed_with_their_lines(browser: Client) -> None:
+    page = browser.get(send(browser, CHAT + b"{\n")["Location"]).content.decode()
+    assert "broken JSON × 1" in page
+    assert '<td class="text-end">2</td>' in page
+
+
+def test_a_dataset_without_bad_rows_has_no_list_of_them(browser: Client) -> None:
+    assert "What is wrong" not in browser.get(send(browser)["Location"]).content.decode()
+
+
+def test_an_unknown_format_names_the_columns_and_offers_no_job(browser: Client) -> None:
+    page = browser.get(send(browser, b'{"question": "a", "answer": "b"}')["Location"]).content.decode()
+    assert "question, answer" in page
+    assert "New job with this dataset" not in page
+
+
+def test_while_a_dataset_is_read_its_page_asks_again(browser: Client) -> None:
+    dataset = make_dataset(status="reading", size_bytes=100, read_bytes=40)
+    page = browser.get(f"/datasets/{dataset.pk}/").content.decode()
+    assert 'hx-trigger="every 2s"' in page
+    part = browser.get(f"/datasets/{dataset.pk}/", headers=HTMX)
+    assert 'value="40"' in part.content.decode()
+    assert "<h1>" not in part.content.decode()
+    Dataset.objects.update(status="ready")
+    assert browser.get(f"/datasets/{dataset.pk}/", headers=HTMX)["HX-Refresh"] == "true"
+
+
+def test_a_dataset_that_could_not_be_read_says_why(browser: Client) -> None:
+    dataset = make_dataset(status="failed", error={"message": "Our fault, reference ABCD."})
+    assert "Our fault, reference ABCD." in browser.get(f"/datasets/{dataset.pk}/").content.decode()
+
+
+def test_converting_leads_to_the_new_dataset(browser: Client) -> None:
+    original = make_dataset()
+    assert "Make a copy as text" in browser.get(f"/datasets/{original.pk}/").content.decode()
+    response = browser.post(f"/datasets/{original.pk}/convert", {"to": "text"}, follow=True)
+    page = response.content.decode()
+    assert "support chats as text" in page
+    assert f'href="/datasets/{original.pk}/"' in page
+
+
+def test_a_conversion_that_does_not_exist_is_explained(browser: Client) -> None:
+    response = browser.post(f"/datasets/{make_dataset().pk}/convert", {"to": "parquet"})
+    assert response.status_code == 400
+    assert "dataset.not-convertible" in response.content.decode()
+
+
+def test_deleting_leads_back_to_the_list(browser: Client) -> None:
+    dataset = make_dataset()
+    response = browser.post(f"/datasets/{dataset.pk}/delete", follow=True)
+    assert "was deleted" in response.content.decode()
+    assert not Dataset.objects.exists()
+
+
+def test_deleting_is_refused_while_a_job_needs_the_dataset(browser: Client) -> None:
+    dataset = make_dataset()
+    make_job(dataset=dataset, name="nightly")
+    response = browser.post(f"/datasets/{dataset.pk}/delete")
+    assert response.status_code == 409
+    assert "nightly" in response.content.decode()
+    assert Dataset.objects.exists()
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", ""), ("post", "convert"), ("post", "delete")])
+@pytest.mark.parametrize("staff", [False, True])
+def test_a_stranger_finds_nothing(method: str, path: str, staff: bool) -> None:
+    dataset = make_dataset()
+    stranger = Client()
+    stranger.force_login(make_user("stranger", is_staff=staff))
+    assert getattr(stranger, method)(f"/datasets/{dataset.pk}/{path}", {"to": "text"}).status_code == 404
+    assert dataset.name not in stranger.get("/datasets/").content.decode()
+    assert Dataset.objects.filter(pk=dataset.pk).exists()
+
+
+def test_nobody_sees_anything_without_logging_in() -> None:
+    assert Client().get("/datasets/")["Location"].startswith("/login/")
+
+
+def test_staff_see_in_the_admin_that_a_dataset_exists_but_not_its_rows(client: Client) -> None:
+    dataset = make_dataset(preview=[{"text": "a secret"}])
+    client.force_login(make_user("admin", is_staff=True, is_superuser=True))
+    assert dataset.name in client.get("/admin/datasets_app/dataset/").content.decode()
+    page = client.get(f"/admin/datasets_app/dataset/{dataset.pk}/change/")
+    assert "a secret" not in page.content.decode()
+    assert client.post(f"/admin/datasets_app/dataset/{dataset.pk}/delete/", {"post": "yes"}).status_code == 403
