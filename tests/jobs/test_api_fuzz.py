@@ -22,8 +22,8 @@ def post_raw(body, *, url=CHECK, content_type="application/json"):
 @pytest.mark.parametrize("url", [CHECK, CREATE])
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"null", b"[]", b"7", b'"text"', b"\xff\xfe", b"{}}", b"[" * 100_000, b'{"a":' * 100_000, b"NaN"],
-    ids=["empty", "broken", "null", "list", "number", "text", "no utf-8", "too much", "deep list", "deep object", "NaN"],
+    [b"{", b"null", b"[]", b"7", b'"text"', b"\xff\xfe", b"{}}", b"[" * 100_000, b'{"a":' * 100_000, b"NaN"],
+    ids=["broken", "null", "list", "number", "text", "no utf-8", "too much", "deep list", "deep object", "NaN"],
 )
 def test_a_body_that_is_no_specification_is_400(url, body):
     answer = post_raw(body, url=url)
@@ -31,7 +31,14 @@ def test_a_body_that_is_no_specification_is_400(url, body):
     assert answer.json()["message"] and answer.json()["findings"]
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"])
+def test_an_empty_body_chooses_nothing():
+    assert post_raw(b"").json()["ok"] is False
+    assert post_raw(b"", url=CREATE).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "nonsense"]
+)
 def test_another_content_type_is_415(content_type):
     answer = post_raw(b"{}", content_type=content_type)
     assert answer.status_code == 415 and answer.json()["findings"]
@@ -39,20 +46,31 @@ def test_another_content_type_is_415(content_type):
 
 def test_a_body_beyond_any_specification_is_refused():
     answer = post_raw(b'{"name": "' + b"x" * 5_000_000 + b'"}')
-    assert answer.status_code in (200, 413) and "findings" in answer.json()
+    assert answer.status_code == 413 and answer.json()["findings"]
 
 
 @pytest.mark.parametrize(
     "value",
-    ["NaN", "-Infinity", "1e999", "9" * 400, "-0", '"\\u0000"', '"\\ud800"', '"\\u202e\\ufeff"', '"100%"', '"{model}"', "[[[]]]"],
+    [
+        "NaN",
+        "-Infinity",
+        "1e999",
+        "9" * 400,
+        "-0",
+        '"\\u0000"',
+        '"\\ud800"',
+        '"\\u202e\\ufeff"',
+        '"100%"',
+        '"{model}"',
+        "[[[]]]",
+    ],
 )
-@pytest.mark.parametrize("path", SETTINGS)
-def test_odd_values_of_every_setting_are_answered(path, value):
-    spec = f'{{"{path}": {value}}}'
+def test_odd_values_of_every_setting_are_answered(value):
+    spec = "{" + ", ".join(f'"{path}": {value}' for path in SETTINGS) + "}"
     for url in (CHECK, CREATE):
         answer = post_raw(spec.encode(), url=url)
         assert answer.status_code in (200, 400), answer.content
-        assert isinstance(answer.json()["findings"], list)
+        assert answer.json()["findings"]
 
 
 @pytest.mark.parametrize("key", ['"\\ud800"', '"\\u0000"', '""', '"model."', '"."', '"__class__"', '"on_warning"'])
@@ -70,9 +88,8 @@ NAMES = st.sampled_from([*SETTINGS, "model", "data", "training", "lora", "on_war
 
 
 @given(changes=st.dictionaries(NAMES, VALUES, max_size=6))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_sent_is_answered_with_findings(changes):
-    make_model()
     body = json.dumps({**make_spec(), **changes}).encode()
     for url in (CHECK, CREATE):
         answer = post_raw(body, url=url)
