@@ -64,7 +64,7 @@ screenshots: $(STAMP) ## Photograph the main pages into docs/screenshots/
 
 docs: $(STAMP) ## Write the generated tables: docs/rules.md, docs/operations.md
 	$(BIN)/python -m jobs.rulebook > docs/rules.md
-	$(BIN)/python -m finetune_site.environment --write docs/operations.md
+	$(BIN)/python -m finetune_site.environment_table
 
 constraints: ## Write constraints.txt from what .venv holds now
 	@{ sed -n 1p constraints.txt; $(PIP) freeze --all --exclude pip --exclude-editable \

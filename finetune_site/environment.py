@@ -1,6 +1,6 @@
 """Settings that come from environment variables: typed, documented, and refused clearly when wrong.
 
-`docs/operations.md` shows them as a table made from this class: `python -m finetune_site.environment`.
+`docs/operations.md` shows them as a table made from this class by `environment_table.py`.
 """
 
 from __future__ import annotations
@@ -170,31 +170,3 @@ def _unknown_variables() -> Iterator[str]:
         if name.startswith(PREFIX) and name not in known:
             nearest = get_close_matches(name, known, n=1)
             yield f"{name} is not a setting." + (f" Did you mean {nearest[0]}?" if nearest else "")
-
-
-def table() -> str:
-    """Every variable as a Markdown table."""
-    lines = ["| Variable | What it does | Must be | Default |", "|---|---|---|---|"]
-    for name, field in Environment.model_fields.items():
-        lines.append(f"| `{variable(name)}` | {field.description} | {wanted(field)} | {_default(field)} |")
-    return "\n".join(lines)
-
-
-def _default(field: FieldInfo) -> str:
-    if field.default_factory:
-        return "the host name"
-    match field.default:
-        case bool(value):
-            return f"`{str(value).lower()}`"
-        case Path() as path:
-            return f"`{path.relative_to(ROOT)}/` in the checkout"
-        case () | "":
-            return "empty"
-        case tuple(parts):
-            return f"`{','.join(parts)}`"
-        case value:
-            return f"`{value}`"
-
-
-if __name__ == "__main__":
-    print(table())  # noqa: T201

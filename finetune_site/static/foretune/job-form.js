@@ -98,12 +98,15 @@ function reflect() {
   placeSliders();
 }
 
-document.addEventListener("htmx:oobAfterSwap", (event) => {
-  if (event.detail.target.id !== "summary-content" || dialog().open) return;
-  dialog().showModal();
+// What has not changed stays where it is: a button under the mouse, an open popover, the focus.
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  if (detail.fragment.firstElementChild?.isEqualNode(detail.target)) detail.shouldSwap = false;
+});
+
+document.body.addEventListener("showsummary", () => {
+  if (!dialog().open) dialog().showModal();
   document.getElementById("summary-title").focus();
 });
-document.addEventListener("htmx:afterSettle", reflect);
 form.addEventListener("htmx:afterRequest", reflect);
 
 // A browser that comes back to this page restores what was typed, but not what was said about it.
