@@ -93,8 +93,9 @@ def nearest(path: str) -> str | None:
 
 
 def _alike(path: str, name: str) -> str | None:
+    """The setting whose dotted name is much like `path`, else the one whose own or other name is like `name`."""
     if len(path) > LONGEST:
         return None
-    by_path = difflib.get_close_matches(path, SETTINGS, n=1, cutoff=0.7)
+    by_path = difflib.get_close_matches(path, SETTINGS, n=1, cutoff=0.8)
     by_name = difflib.get_close_matches(name, [*_LAST_PARTS, *_ALIASES], n=1, cutoff=0.7)
-    return next((_LAST_PARTS.get(near) or _ALIASES[near] for near in by_name), None) or next(iter(by_path), None)
+    return next(iter(by_path), None) or next((_LAST_PARTS.get(near) or _ALIASES[near] for near in by_name), None)

@@ -103,6 +103,7 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
     "text": rows("text"),
     "pairs": rows("prompt_completion", convertible_to=("messages",)),
     "chat pairs": rows("prompt_completion", conversational=True, convertible_to=("messages",)),
+    "preference plain": rows("preference"),
     "preference": rows("preference", convertible_to=("prompt_completion",), equal_pairs=7),
     "chat preference": rows("preference", conversational=True, convertible_to=("prompt_completion",)),
     "equal": rows("preference", equal_pairs=812),

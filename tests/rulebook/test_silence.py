@@ -1,0 +1,106 @@
+"""Jobs that every rule must accept without a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobs.rulebook import read
+
+from .world import GOOD, LLAMA_TARGETS, SMOL, World, codes, spec
+
+GPT2 = {"model.name": "gpt2", "data.dataset": "text", "data.strategy": "standard"}
+DPO = {"training.method": "dpo", "data.dataset": "chat preference", "data.strategy": "chat"}
+MIXTRAL = {"model.name": "mistralai/Mixtral-8x7B-v0.1", "data.dataset": "text", "data.strategy": "standard"}
+
+CONTRACT_EXAMPLE = {
+    "name": "support-bot",
+    "model": {"name": SMOL, "revision": None},
+    "data": {"dataset": "chat", "strategy": "chat", "eval_fraction": 0.0, "max_length": 1024, "packing": False,
+             "bad_rows": "refuse"},
+    "training": {"method": "sft", "num_epochs": 3, "max_steps": None, "batch_size": 4, "gradient_accumulation": 1,
+                 "learning_rate": 0.0002, "seed": 42, "precision": "auto", "gradient_checkpointing": True, "beta": 0.1},
+    "lora": {"enabled": True, "r": 16, "alpha": 32, "dropout": 0.0, "target_modules": ["q_proj", "v_proj"]},
+    "quantization": "none",
+}  # fmt: skip
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "the contract's example": CONTRACT_EXAMPLE,
+    "flat dotted names": dict(GOOD),
+    "GPT-2 with its own modules": spec(**GPT2, **{"lora.target_modules": ["c_attn", "c_proj", "c_fc"]}),
+    "GPT-2 on one module": spec(**GPT2, **{"lora.target_modules": ["c_attn"]}),
+    "GPT-2 with recommended targets": spec(**GPT2),
+    "phi-2 with its founding targets": spec(
+        **{**GPT2, "model.name": "microsoft/phi-2", "lora.target_modules": ["q_proj", "v_proj", "k_proj", "dense"]}
+    ),
+    "DPO with its defaults": spec(**DPO),
+    "DPO on plain rows": spec(**{"training.method": "dpo", "data.dataset": "text", "data.strategy": "standard"})
+    | {"data": {"dataset": "preference plain", "strategy": "standard"}},
+    "DPO at its own rate": spec(**DPO, **{"training.learning_rate": 5e-7}),
+    "all linear layers": spec(**{"lora.target_modules": "all-linear"}),
+    "all linear layers in capitals": spec(**{"lora.target_modules": "All-Linear"}),
+    "a pattern that matches": spec(**{"lora.target_modules": r".*\.(q|v)_proj"}),
+    "a pattern on endings": spec(**{"lora.target_modules": ".*_proj"}),
+    "targets with their parents": spec(**{"lora.target_modules": ["self_attn.q_proj", "mlp.up_proj"]}),
+    "one full path": spec(**{"lora.target_modules": ["model.layers.0.self_attn.q_proj"]}),
+    "full fine-tuning": spec(**{"lora.enabled": False}),
+    "full fine-tuning ignores LoRA's numbers": spec(
+        **{"lora.enabled": False, "lora.r": 0, "lora.target_modules": ["x"]}
+    ),
+    "the lowest usual numbers": spec(
+        **{"training.num_epochs": 1, "training.batch_size": 1, "lora.r": 8, "lora.alpha": 8}
+    ),
+    "the highest usual numbers": spec(
+        **{"training.num_epochs": 10, "training.batch_size": 8, "lora.r": 64, "lora.alpha": 256}
+    ),
+    "an alpha of any size with rsLoRA": spec(**{"lora.use_rslora": True, "lora.alpha": 8}),
+    "dropout where no expert is": spec(**{"lora.dropout": 0.1}),
+    "dropout on a mixture's attention": spec(**MIXTRAL, **{"lora.dropout": 0.1}),
+    "evaluation and early stopping": spec(
+        **{"data.eval_fraction": 0.1, "training.eval_steps": 50, "training.early_stopping_patience": 3}
+    ),
+    "a warm-up share": spec(**{"training.warmup_steps": 0.1}),
+    "a warm-up of ten steps": spec(**{"training.warmup_steps": 10}),
+    "packing where rows stay apart": spec(**{"data.packing": True}),
+    "a length beyond short rows": spec(**{**GPT2, "data.max_length": 100_000}),
+    "prompts and completions as messages": spec(**{"data.dataset": "chat pairs"}),
+    "no checkpointing where there is none": spec(
+        **{**GPT2, "model.name": "openai-community/openai-gpt", "data.max_length": 512,
+           "training.gradient_checkpointing": False}
+    ),
+    "numbers as a form sends them": spec(
+        **{"training.num_epochs": "3", "training.learning_rate": " 2e-4 ", "lora.enabled": "on", "lora.r": "16"}
+    ),
+    "empty fields of a form": spec(**{"training.max_steps": "", "lora.target_modules": "", "name": " "}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("job", ACCEPTED.values(), ids=ACCEPTED)
+def test_nothing_is_said_about(job: dict[str, Any]) -> None:
+    assert [finding.message for finding in World().report(read(job))] == []
+
+
+def test_bitsandbytes_makes_quantization_fine() -> None:
+    quantized = read(spec(**{"quantization": "4bit", "training.optim": "adamw_8bit"}))
+    assert codes(World(changes={"packages": ("bitsandbytes",)}).report(quantized)) == []
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
+def test_a_gpu_with_bf16_takes_every_usual_precision(precision: str) -> None:
+    gpu = World(changes={"gpus": 1, "bf16": True})
+    assert codes(gpu.report(read(spec(**{"training.precision": precision})))) == []
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp16", "fp32"])
+def test_a_processor_takes_every_precision(precision: str) -> None:
+    assert codes(World().report(read(spec(**{"training.precision": precision})))) == []
+
+
+def test_a_gated_model_with_a_token_is_only_a_download() -> None:
+    gated = read(spec(**{"model.name": "meta-llama/Llama-3.2-1B", "data.dataset": "text", "data.strategy": "standard"}))
+    assert codes(World(changes={"hub_token": True}).report(gated)) == ["cache.not-cached"]
+
+
+def test_all_seven_modules_of_a_llama_are_fine() -> None:
+    assert codes(World().report(read(spec(**{"lora.target_modules": list(LLAMA_TARGETS)})))) == []
