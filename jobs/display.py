@@ -55,13 +55,11 @@ def rows(spec: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Row]:
     """The settings in force of a nested specification, by group; those that do not apply are left out."""
     values = {path: _at(spec, path) for path in SETTINGS}
     by_fact = {setting.fact: values[path] for path, setting in SETTINGS.items()}
-    shown = [
-        Row(
-            setting.label, _words(setting, values[path], facts), _changed(setting, by_fact, facts), group_title(setting)
-        )
-        for path, setting in SETTINGS.items()
-        if path != "name" and (setting.applies is None or by_fact[setting.applies[0]] == setting.applies[1])
-    ]
+    shown = []
+    for path, setting in SETTINGS.items():
+        if path != "name" and (setting.applies is None or by_fact[setting.applies[0]] == setting.applies[1]):
+            text = _words(setting, values[path], facts)
+            shown.append(Row(setting.label, text, _changed(setting, by_fact, facts), group_title(setting)))
     return sorted(shown, key=lambda row: list(GROUPS.values()).index(row.group))
 
 

@@ -107,6 +107,8 @@ def _draw(
     page = "jobs/summary.html" if summary else "jobs/new.html"
     context = {"form": form, "page": JobPage(form, form.redrawn(changes or {})), "summary": summary, "said": said}
     response = render(request, "jobs/_changes.html" if request.htmx else page, context, status=status)
-    if focus and request.htmx:
+    if summary and request.htmx:
+        trigger_client_event(response, "showsummary", after="swap")
+    elif focus and request.htmx:
         trigger_client_event(response, "focusfield", {"id": form[focus].auto_id}, after="settle")
     return response
