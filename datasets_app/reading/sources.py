@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
+from io import SEEK_CUR, BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from .problems import Unread
 
@@ -28,63 +30,66 @@ Row = tuple[int, bytes]
 
 def rows_of(path: Path, on_progress: Callable[[int], None] | None = None) -> Iterator[Row]:
     """Every row of the file. `on_progress` hears the number of bytes read so far."""
-    with path.open("rb") as file:
-        head = file.read(CHUNK).removeprefix(BOM)
-        more = _Input(file, on_progress)
-        start = head.lstrip()
-        if start.startswith(b"["):
-            lines = head.count(b"\n", 0, len(head) - len(start))
-            rest, line = yield from _list_rows(more, start[1:], 1 + lines)
-            yield from _line_rows(more, rest, line)
-        else:
-            yield from _line_rows(more, head, 1)
+    with BufferedReader(_Watched(path, on_progress), CHUNK) as file:
+        if file.peek(len(BOM)).startswith(BOM):
+            file.read(len(BOM))
+        line = 1
+        if blank := _blank_before_list(file):
+            line += file.read(len(blank)).count(b"\n")
+            line = yield from _list_rows(file, line)
+        yield from _line_rows(file, line)
 
 
-@dataclass
-class _Input:
-    file: BinaryIO
-    on_progress: Callable[[int], None] | None
+class _Watched(FileIO):
+    """A file that tells how far it has been read, at every refill of the buffer above it."""
 
-    def chunk(self) -> bytes:
-        """The next bytes; empty at the end of the file."""
-        data = self.file.read(CHUNK)
-        if self.on_progress:
-            self.on_progress(self.file.tell())
-        return data
+    def __init__(self, path: Path, on_progress: Callable[[int], None] | None) -> None:
+        super().__init__(path)
+        self._on_progress = on_progress
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer)
+        if self._on_progress:
+            self._on_progress(self.tell())
+        return count
 
 
-def _line_rows(more: _Input, pending: bytes, line: int) -> Iterator[Row]:
+File = BufferedReader[_Watched] if TYPE_CHECKING else BufferedReader
+
+
+def _blank_before_list(file: File) -> bytes:
+    """What stands before a list up to and with its bracket; empty when the file does not begin with a list."""
+    begins = re.match(rb"\s*\[", file.peek(CHUNK))
+    return begins[0] if begins else b""
+
+
+def _line_rows(file: File, line: int) -> Iterator[Row]:
     """One row a line. Blank lines are no rows."""
-    skipping = False
-    while True:
-        *whole, pending = pending.split(b"\n")
-        for raw in whole:
-            if skipping:
-                yield line, TOO_LONG
-                skipping = False
-            elif raw and not raw.isspace():
-                yield line, raw
-            line += 1
-        skipping = skipping or len(pending) > MAX_ROW_BYTES
-        chunk = more.chunk()
-        if not chunk:
-            break
-        pending = chunk if skipping else pending + chunk
-    if skipping or pending.strip():
-        yield line, TOO_LONG if skipping else pending
+    for number, raw in enumerate(iter(partial(file.readline, MAX_ROW_BYTES), b""), line):
+        if len(raw) == MAX_ROW_BYTES and not raw.endswith(b"\n"):
+            _skip_line(file)
+            yield number, TOO_LONG
+        elif not raw.isspace():
+            yield number, raw
 
 
-def _list_rows(more: _Input, buffer: bytes, line: int) -> Generator[Row, None, tuple[bytes, int]]:
-    """The elements of a JSON list whose opening bracket was read. Returns what follows the list, and its line."""
+def _skip_line(file: File) -> None:
+    for rest in iter(partial(file.readline, MAX_ROW_BYTES), b""):
+        if rest.endswith(b"\n"):
+            return
+
+
+def _list_rows(file: File, line: int) -> Generator[Row, None, int]:
+    """The elements of a JSON list whose opening bracket was read. Returns the line on which it ends."""
     cutter = _ListCutter(line)
-    while True:
-        yield from cutter.feed(buffer)
-        if cutter.closed:
-            return cutter.buffer, cutter.line
-        buffer = more.chunk()
-        if not buffer:
+    while not cutter.closed:
+        data = file.read(CHUNK)
+        if not data:
             yield cutter.line, CUT_OFF
-            return b"", cutter.line
+            return cutter.line
+        yield from cutter.feed(data)
+    file.seek(-len(cutter.buffer), SEEK_CUR)
+    return cutter.line
 
 
 # A string is one token, since brackets in it mean nothing; a quote alone opens a string that goes on in the

@@ -22,18 +22,30 @@ ROUNDS = 3
 GOAL = 0.6
 MOST_MEMORY_MB = 150
 READ_ALONE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from datasets_app.reading import read_file
 read_file(Path(sys.argv[1]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024)
 """
 
 
 def write_chats(path: Path) -> int:
     """Rows of one to three exchanges, about 1.75 kB on average, as in real chat data. Returns how many."""
     words = (
-        "the model answers in plain words how a gradient moves weights, née façade 🙂 and why a batch matters".split()
+        "a",
+        "model",
+        "answers",
+        "how",
+        "gradients",
+        "move",
+        "its",
+        "weights,",
+        "née",
+        "façade",
+        "🙂",
+        "and",
+        "why",
     )
     stream = cycle(words)
     rows = 0

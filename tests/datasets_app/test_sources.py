@@ -15,7 +15,7 @@ from .conftest import Read
 
 def rows(path: Path, content: bytes) -> list[tuple[int, bytes]]:
     path.write_bytes(content)
-    return list(rows_of(path))
+    return [(line, raw.removesuffix(b"\n")) for line, raw in rows_of(path)]
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def path(tmp_path: Path) -> Path:
         (b"[]", []),
         (b" \n [ ] ", []),
         (b"\xef\xbb\xbf[1]", [(1, b"1")]),
+        (b"\n" * 9 + b"[1,\n2]", [(10, b"1"), (11, b"2")]),
         (b"[1,2, 3 ]", [(1, b"1"), (1, b"2"), (1, b"3 ")]),
         (b"[1,]", [(1, b"1")]),
         (b"[\n{\n},\n\n{}]", [(2, b"{\n}"), (5, b"{}")]),
