@@ -26,7 +26,7 @@ class ModelViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[BaseModel]
     ordering_fields = ("name", "family__name", "parameters", "size_bytes", "context_length", "added_at")
 
     def get_permissions(self) -> list[Any]:
-        return [IsAdminUser()] if self.action == "create" else super().get_permissions()
+        return [IsAdminUser()] if self.action == "create" else list(super().get_permissions())
 
     @extend_schema(request=RegisterSerializer, responses={201: ModelSerializer})
     def create(self, request: Request) -> Response:
