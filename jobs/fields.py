@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from .rulebook.settings_table import SETTINGS, Kind, Setting
 
+Field = serializers.Field[Any, Any, Any, Any]
 TYPES = {
     Kind.TEXT: "string",
     Kind.CHOICE: "string",
@@ -75,17 +76,19 @@ def _limits(setting: Setting) -> dict[str, Any]:
     return {name: limit for name, limit in limits.items() if limit is not None}
 
 
-def spec_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+def spec_fields() -> dict[str, Field]:
     """The fields of a specification, nested in one serializer for each group."""
-    groups: dict[str, dict[str, serializers.Field[Any, Any, Any, Any]]] = {}
-    for path, setting in SETTINGS.items():
-        groups.setdefault(setting.group, {})[path.rpartition(".")[2]] = SettingField(setting)
-    top = groups.pop("")
-    return {name: _group(name, fields) for name, fields in groups.items()} | top
+    groups = {name: kind(required=name in _NEEDED) for name, kind in _GROUPS.items()}
+    return groups | _settings_of("")
 
 
-def _group(name: str, fields: dict[str, Any]) -> serializers.Serializer[Any]:
-    kind = type(f"{name.capitalize()}Settings", (serializers.Serializer,), fields)
-    needed = any(field.setting.required for field in fields.values())
-    made: serializers.Serializer[Any] = kind(required=needed)
-    return made
+def _settings_of(group: str) -> dict[str, Field]:
+    rows = (setting for setting in SETTINGS.values() if setting.group == group)
+    return {setting.path.rpartition(".")[2]: SettingField(setting) for setting in rows}
+
+
+_GROUPS: dict[str, type[serializers.Serializer[Any]]] = {
+    name: type(f"{name.capitalize()}Settings", (serializers.Serializer,), _settings_of(name))
+    for name in dict.fromkeys(setting.group for setting in SETTINGS.values() if setting.group)
+}
+_NEEDED = {setting.group for setting in SETTINGS.values() if setting.required}

@@ -12,7 +12,7 @@ from rest_framework.fields import empty
 
 from finetune_site.problems import problem
 
-from .fields import spec_fields
+from .fields import Field, spec_fields
 from .models import Job, State
 from .rulebook import Severity, read
 from .rulebook.reading import shown
@@ -45,14 +45,14 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class JobSpec(serializers.Serializer[Any]):
     """The specification of a job."""
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    def get_fields(self) -> dict[str, Field]:
         return spec_fields()
 
 
 class JobRequest(JobSpec):
     """A specification as it was sent, with what to do about warnings."""
 
-    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    def get_fields(self) -> dict[str, Field]:
         help_text = "refuse: answer 400 when there are warnings, instead of taking them as confirmed."
         on_warning = serializers.ChoiceField(choices=ON_WARNING, default="accept", help_text=help_text)
         return {**super().get_fields(), "on_warning": on_warning}

@@ -19,7 +19,9 @@ GOAL_MS = 50.0
 
 def test_a_check_answers_while_one_types():
     make_model()
-    spec = make_spec(**{"data.dataset": str(make_dataset().pk), "training.num_epochs": 50, "lora.target_modules": ["x"]})
+    spec = make_spec(
+        **{"data.dataset": str(make_dataset().pk), "training.num_epochs": 50, "lora.target_modules": ["x"]}
+    )
     client, user = make_client(make_user()), make_user()
     call = milliseconds(lambda: client.post("/api/v1/jobs/check/", spec))
     alone = milliseconds(lambda: review(read(spec), user=user))
