@@ -11,8 +11,6 @@ from ..findings import Fix, Severity
 from ..settings_table import SETTINGS, Setting
 from ..words import number
 
-MORE_THAN_ANY_LIMIT = 10**12
-
 
 def _limits(setting: Setting) -> str:
     """`greater than 0 and at most 1000`."""
