@@ -19,7 +19,7 @@ ROUTERS = {"gate", "router", "shared_expert_gate", "wg"}
 NOT_LINEAR = {"wte", "wpe", "lm_head", "head", "score", "decoder", "A_log"}
 
 
-class UnreadableWeights(ValueError):
+class UnreadableWeights(Exception):
     """A file is no safetensors file, or not all of one; the text says why."""
 
 
