@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import SEEK_CUR, BufferedReader, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from .problems import Unread
 
@@ -54,7 +54,7 @@ class _Watched(FileIO):
         return count
 
 
-File = BufferedReader[_Watched] if TYPE_CHECKING else BufferedReader
+File: TypeAlias = "BufferedReader[_Watched]"
 
 
 def _blank_before_list(file: File) -> bytes:

@@ -6,6 +6,7 @@ const input = form.querySelector("input[type=file]");
 const progress = form.querySelector("[data-progress]");
 const bar = progress.querySelector("progress");
 const text = progress.querySelector("[data-progress-text]");
+const findings = document.getElementById("upload-findings");
 
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -23,7 +24,9 @@ zone.addEventListener("drop", (event) => {
 });
 
 form.addEventListener("htmx:xhr:loadstart", () => {
+  findings.replaceChildren();
   progress.hidden = false;
+  bar.value = 0;
   text.textContent = "Uploading…";
 });
 form.addEventListener("htmx:xhr:progress", (event) => {
@@ -33,5 +36,5 @@ form.addEventListener("htmx:xhr:progress", (event) => {
   text.textContent = loaded < total ? `${megabytes(loaded)} of ${megabytes(total)}` : "Uploaded. Checking every row…";
 });
 form.addEventListener("htmx:afterRequest", (event) => {
-  if (!event.detail.successful) progress.hidden = true;
+  if (event.detail.xhr.status >= 400 || event.detail.failed) progress.hidden = true;
 });
