@@ -8,7 +8,7 @@ from pathlib import Path
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, StreamingHttpResponse
-from django.http.response import content_disposition_header
+from django.utils.http import content_disposition_header
 from zipstream import ZipStream
 
 from .models import Job
@@ -54,6 +54,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 async def _without_blocking(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-    following = sync_to_async(next, thread_sensitive=False)
-    while (part := await following(parts, None)) is not None:
+    def following() -> bytes | None:
+        return next(parts, None)
+
+    while (part := await sync_to_async(following, thread_sensitive=False)()) is not None:
         yield part

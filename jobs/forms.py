@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cached_property, partial
@@ -16,7 +16,7 @@ from django.urls import reverse_lazy
 from finetune_site.forms_rendering import PageField
 
 from .display import as_text, recommended_text
-from .pickers import dataset_choices, model_choices
+from .pickers import Grouped, dataset_choices, model_choices
 from .review import Review, review
 from .rulebook import Choices, Severity, read
 from .rulebook.settings_table import SETTINGS, Kind, Setting
@@ -50,6 +50,14 @@ class Switch(forms.CheckboxInput):
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
         return data.get(name)
+
+
+class Picker(forms.Select):
+    """A selector that looks up its choices only when it is drawn; most answers draw only findings."""
+
+    def __init__(self, choices: Callable[[], Grouped]) -> None:
+        super().__init__()
+        self.choices = choices  # type: ignore[assignment]  # Django takes a callable and calls it late
 
 
 @dataclass(frozen=True)
@@ -210,10 +218,8 @@ class JobForm(forms.Form):
         self.user = user
         self.stage = stage
         self.fields = {path: SettingField(setting) for path, setting in SETTINGS.items()}
-        self.fields["model.name"].widget = forms.Select(choices=partial(model_choices, data.get("model.name")))
-        self.fields["data.dataset"].widget = forms.Select(
-            choices=partial(dataset_choices, user, data.get("data.dataset"))
-        )
+        self.fields["model.name"].widget = Picker(partial(model_choices, data.get("model.name")))
+        self.fields["data.dataset"].widget = Picker(partial(dataset_choices, user, data.get("data.dataset")))
         self.full_clean()
 
     def clean(self) -> None:

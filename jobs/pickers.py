@@ -10,7 +10,6 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from datasets_app.models import Dataset
 from models_catalog import catalogue
 
-Choice = tuple[str, str]
 Grouped = list[tuple[str, Any]]
 
 
@@ -24,7 +23,7 @@ def model_choices(chosen: Any) -> Grouped:
     return groups if not chosen or chosen in known else [*groups, (str(chosen), f"{chosen} · not in the catalogue")]
 
 
-def dataset_choices(user: User, chosen: Any) -> list[Choice]:
+def dataset_choices(user: User, chosen: Any) -> Grouped:
     """One's own datasets, newest first."""
     offered = [(str(dataset.pk), _dataset_label(dataset)) for dataset in Dataset.objects.visible_to(user)]
     known = {key for key, _ in offered}

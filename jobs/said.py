@@ -37,16 +37,16 @@ class Said:
     @property
     def target(self) -> str:
         """Id of the input it is about."""
-        return input_id(self.field) if self.field in SETTINGS else ""
+        return input_id(self.field) if self.field and self.field in SETTINGS else ""
 
     @property
     def label(self) -> str:
-        return SETTINGS[self.field].label if self.field in SETTINGS else "The job"
+        return SETTINGS[self.field].label if self.field and self.field in SETTINGS else "The job"
 
 
-def input_id(path: str | None) -> str:
+def input_id(path: str) -> str:
     """Ids carry no dots: a dot begins a class in a selector."""
-    return "id_" + (path or "").replace(".", "-")
+    return "id_" + path.replace(".", "-")
 
 
 def say(report: Report) -> tuple[Said, ...]:

@@ -34,7 +34,8 @@ class JobTable(tables.Table):  # type: ignore[misc]
         return value.rpartition("/")[2]
 
     def render_method(self, value: str, record: Job) -> str:
-        return f"{value.upper()} · {'LoRA' if record.spec['lora']['enabled'] else 'full'}"
+        adapter = record.spec.get("lora", {}).get("enabled", True)
+        return f"{value.upper()} · {'LoRA' if adapter else 'full'}"
 
     def render_dataset(self, record: Job) -> str:
         return record.dataset.name if record.dataset else "deleted"
