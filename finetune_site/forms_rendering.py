@@ -28,8 +28,8 @@ class PageField(BoundField):
 
     def build_widget_attrs(self, attrs: dict[str, Any], widget: Widget | None = None) -> dict[str, Any]:
         widget = widget or self.field.widget
-        described = f"{self.help_id} {self.findings_id}"
-        return {"class": css_class(widget), "aria-describedby": described, **super().build_widget_attrs(attrs, widget)}
+        attrs = {**attrs, "class": css_class(widget), "aria-describedby": f"{self.help_id} {self.findings_id}"}
+        return super().build_widget_attrs(attrs, widget)
 
 
 def css_class(widget: Widget) -> str:

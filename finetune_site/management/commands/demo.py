@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-serve", action="store_true", help="End after the training.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.console = Console(file=self.stdout._out)  # type: ignore[attr-defined]
+        self.console = Console()
         try:
             with Portal(options["host"], options["port"], say=self.stderr.write).serving() as portal:
                 password = self._tour(portal)
