@@ -1,0 +1,134 @@
+"""Models through the REST API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from models_catalog.models import BaseModel, Download
+from tests.make import make_model, make_user, write_model_files
+
+from .folders import make_hub_model
+
+pytestmark = pytest.mark.django_db
+FIELDS = {
+    "id", "name", "family", "parameters", "size_bytes", "context_length", "supports_chat", "lora_targets",
+    "lora_modules", "cache", "bytes_on_disk", "bytes_to_fetch", "source", "gated", "licence", "disagreements",
+    "download",
+}  # fmt: skip
+
+
+@pytest.fixture
+def client() -> APIClient:
+    return asking(is_staff=False)
+
+
+def asking(**changes: Any) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(make_user("admin" if changes["is_staff"] else "owner", **changes))
+    return client
+
+
+def gpt2() -> BaseModel:
+    return BaseModel.objects.get(name="openai-community/gpt2")
+
+
+def test_all_models_are_listed_in_pages(client: APIClient) -> None:
+    page = client.get("/api/v1/models/").json()
+    assert page["count"] == BaseModel.objects.count()
+    assert len(page["results"]) == 25
+    assert page["next"]
+    assert set(page["results"][0]) == FIELDS
+
+
+def test_models_are_searched(client: APIClient) -> None:
+    names = [model["name"] for model in client.get("/api/v1/models/?search=gpt2-xl").json()["results"]]
+    assert names == ["openai-community/gpt2-xl"]
+
+
+def test_one_model_is_shown(client: APIClient) -> None:
+    shown = client.get(f"/api/v1/models/{gpt2().pk}/").json()
+    assert shown["name"] == "openai-community/gpt2"
+    assert shown["family"] == "GPT-2"
+    assert shown["lora_targets"] == ["c_attn", "c_proj"]
+    assert (shown["cache"], shown["supports_chat"], shown["download"]) == ("absent", False, None)
+
+
+def test_a_local_model_is_shown_without_its_path(client: APIClient) -> None:
+    model = make_model()
+    answer = client.get(f"/api/v1/models/{model.pk}/")
+    assert answer.json()["cache"] == "local"
+    assert model.path not in answer.content.decode()
+
+
+@pytest.mark.parametrize("number", [0, 999_999, 2**63])
+def test_a_model_that_is_none_is_not_found(client: APIClient, number: int) -> None:
+    assert client.get(f"/api/v1/models/{number}/").status_code == 404
+
+
+def test_nobody_sees_models_without_an_account() -> None:
+    assert APIClient().get("/api/v1/models/").status_code == 401
+
+
+def test_a_download_is_accepted_and_shown(client: APIClient, online: None) -> None:
+    model = make_hub_model()
+    answer = client.post(f"/api/v1/models/{model.pk}/download/")
+    assert answer.status_code == 202
+    assert answer.json()["download"]["state"] == "queued"
+    Download.objects.update(state="running", bytes_done=2_500_000)
+    assert client.get(f"/api/v1/models/{model.pk}/").json()["download"]["percent"] == 50
+
+
+def test_a_download_that_cannot_work_says_why(client: APIClient) -> None:
+    answer = client.post(f"/api/v1/models/{gpt2().pk}/download/")
+    assert answer.status_code == 400
+    assert answer.json()["findings"][0]["code"] == "catalogue.offline"
+
+
+def test_staff_register_a_folder(local_root: Path) -> None:
+    write_model_files(local_root / "ours")
+    asked = {"name": "house/ours", "source": "local", "path": str(local_root / "ours"), "family": ""}
+    answer = asking(is_staff=True).post("/api/v1/models/", asked, format="json")
+    assert answer.status_code == 201
+    assert (answer.json()["cache"], answer.json()["family"]) == ("local", "Llama")
+
+
+def test_staff_add_a_model_of_the_hub() -> None:
+    asked = {"name": "acme/gpt2-tuned", "source": "hub"}
+    answer = asking(is_staff=True).post("/api/v1/models/", asked, format="json")
+    assert (answer.status_code, answer.json()["family"]) == (201, "GPT-2")
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields"),
+    [
+        ({}, ["source", "name"]),
+        ({"name": "house/x", "source": "ftp"}, ["source"]),
+        ({"name": "house/x", "source": "local"}, ["path"]),
+        ({"name": "house/x", "source": "local", "path": "/etc"}, ["path"]),
+        ({"name": "house/x", "source": "local", "path": "/a\0b"}, ["path"]),
+        ({"name": ["a"], "source": "hub"}, ["name"]),
+        ({"name": "house/x", "source": "hub", "family": "Lama"}, ["family"]),
+        ({"name": "openai-community/gpt2", "source": "hub"}, ["name"]),
+    ],
+)
+def test_what_is_wrong_is_said_by_field(asked: dict[str, Any], fields: list[str]) -> None:
+    answer = asking(is_staff=True).post("/api/v1/models/", asked, format="json")
+    assert answer.status_code == 400
+    assert [finding["field"] for finding in answer.json()["findings"]] == fields
+
+
+def test_other_people_add_no_models(client: APIClient) -> None:
+    answer = client.post("/api/v1/models/", {"name": "acme/x", "source": "hub"}, format="json")
+    assert answer.status_code == 403
+    assert answer.json()["findings"]
+    assert not BaseModel.objects.filter(name="acme/x").exists()
+
+
+@pytest.mark.parametrize("method", ["put", "patch", "delete"])
+def test_models_are_not_changed_through_the_api(method: str) -> None:
+    answer = getattr(asking(is_staff=True), method)(f"/api/v1/models/{gpt2().pk}/", {}, format="json")
+    assert answer.status_code == 405
