@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-ROWS = 320
+ROWS = 240
 SEED = 7
 PROMPT = "How can I sleep better at night?"
 """Asked before and after the training; nothing in the dataset is about sleep."""

@@ -13,7 +13,7 @@ DEMO_SPEC: dict[str, Any] = {
     "training": {
         "method": "sft",
         "num_epochs": 1,
-        "batch_size": 8,
+        "batch_size": 4,
         "learning_rate": 5e-4,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 0.1,

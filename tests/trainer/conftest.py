@@ -1,0 +1,24 @@
+"""Each tiny model is made once for all tests that train it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_models import make_tiny_model
+
+
+@pytest.fixture(scope="session")
+def chat_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "chat-llama", "llama", chat=True)
+
+
+@pytest.fixture(scope="session")
+def plain_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "plain-gpt2", "gpt2", pad_token=None)
+
+
+@pytest.fixture(scope="session")
+def plain_qwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "plain-qwen2", "qwen2")
