@@ -23,9 +23,10 @@ class StopSignal:
         self._at_once = True
 
     def listen(self) -> None:
-        signal.signal(signal.SIGTERM, self._receive)
+        signal.signal(signal.SIGTERM, self.receive)
 
-    def _receive(self, *_: Any) -> None:
+    def receive(self, *_: Any) -> None:
+        """Take the signal."""
         self.requested = True
         if self._at_once:
             raise Stopped
