@@ -109,6 +109,11 @@ def test_long_texts_are_folded(browser: Client) -> None:
     assert "300 more characters" in page
 
 
+def test_a_row_with_nul_in_it_is_stored_and_shown(browser: Client) -> None:
+    page = browser.get(send(browser, b'{"text": "left\\u0000right", "\\u0000": 1}')["Location"]).content.decode()
+    assert "left␀right" in page
+
+
 def test_bad_rows_are_listed_with_their_lines(browser: Client) -> None:
     page = browser.get(send(browser, CHAT + b"{\n")["Location"]).content.decode()
     assert "broken JSON × 1" in page
