@@ -16,8 +16,10 @@ from typing import Any
 from .names import nearest
 from .settings_table import BY_FACT, GROUPS, SETTINGS, Kind, Setting
 
-MANY = 50
-"""Unknown keys beyond this many are reported without their nearest name, which is slow to find."""
+MOST_UNKNOWN_KEYS = 50
+"""Further ones are not reported: these refuse the job already, and a nearest name is slow to find."""
+
+LONGEST_TEXT, MOST_NAMES = 500, 2000
 
 
 class Unreadable(ValueError):
@@ -79,7 +81,7 @@ def read(spec: Mapping[str, Any]) -> Choices:
         if _is_empty(raw):
             continue
         if path not in SETTINGS:
-            unknown.append(_unknown(path, raw, search=len(unknown) < MANY))
+            unknown += [_unknown(path, raw)] if len(unknown) < MOST_UNKNOWN_KEYS else []
             continue
         try:
             values[path] = read_value(SETTINGS[path], raw)
@@ -105,9 +107,9 @@ def _is_empty(raw: Any) -> bool:
     return raw is None or (isinstance(raw, str) and not raw.strip())
 
 
-def _unknown(path: str, raw: Any, *, search: bool) -> tuple[str, str | None, Any]:
+def _unknown(path: str, raw: Any) -> tuple[str, str | None, Any]:
     """An unknown key with the setting that was probably meant, and its value where that setting can take it."""
-    near = nearest(path) if search else None
+    near = nearest(path)
     if near is None:
         return path, None, None
     try:
@@ -138,7 +140,7 @@ def _text_of(raw: Any, limit: int) -> str:
     if isinstance(raw, str):
         return raw[: 10 * limit]
     try:
-        return json.dumps(raw, ensure_ascii=False, default=str)
+        return json.dumps(raw, ensure_ascii=False, default=str)[: 10 * limit]
     except (ValueError, TypeError, RecursionError):  # a number of thousands of digits, a very deep list, an odd key
         return "something too large to show"
 
@@ -160,6 +162,8 @@ def _read_text(raw: Any, setting: Setting) -> str:
 
 
 def _line(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise Unreadable(f"a text of at most {LONGEST_TEXT} characters")
     if any(_is_control(character) for character in text.strip()):
         raise Unreadable("a text of one line")
     return text.strip()
@@ -207,11 +211,13 @@ def _read_names(raw: Any, setting: Setting) -> tuple[str, ...] | str:
     """A list of names, or PEFT's one special string `all-linear`, or another string, which rules judge."""
     if isinstance(raw, str):
         return _line(raw)
-    if isinstance(raw, list | tuple) and all(isinstance(each, str) for each in raw):
-        if any(_is_control(character) for each in raw for character in each):
-            raise Unreadable("a list of module names without control characters")
-        return tuple(raw)
-    raise Unreadable("a list of module names")
+    if not isinstance(raw, list | tuple) or not all(isinstance(each, str) for each in raw):
+        raise Unreadable("a list of module names")
+    if len(raw) > MOST_NAMES:
+        raise Unreadable(f"a list of at most {MOST_NAMES} module names")
+    for each in raw:
+        _line(each)
+    return tuple(raw)
 
 
 _READERS: Mapping[Kind, Callable[[Any, Setting], Any]] = {

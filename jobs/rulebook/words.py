@@ -7,11 +7,12 @@ from collections.abc import Collection
 import humanize
 
 MANY_NAMES = 12
+LONGEST_NAME = 80
 
 
 def names(listed: Collection[str], limit: int = MANY_NAMES) -> str:
-    """`q_proj, k_proj and v_proj`; what exceeds `limit` is counted."""
-    shown = list(listed)[:limit]
+    """`q_proj, k_proj and v_proj`; what exceeds `limit` is counted, and long names are cut."""
+    shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in list(listed)[:limit]]
     if more := len(listed) - len(shown):
         return f"{', '.join(shown)} and {more} more"
     return " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))

@@ -95,6 +95,8 @@ WRONG_TARGETS: dict[str, tuple[Any, str, Any]] = {
     "a text of foreign names": ("c_attn, c_fc", "lora.targets-as-text", 7),
     "all_linear": ("all_linear", "lora.targets-as-text", "all-linear"),
     "a pattern without a path": ("(q|v)_proj$", "lora.unchecked-pattern", 7),
+    "a pattern of everything": (".*", "lora.unchecked-pattern", 7),
+    "a pattern with an empty choice": (".*(q_proj|)", "lora.unchecked-pattern", 7),
     "a pattern that misses": (r".*\.(query|value)", "lora.pattern-matches-nothing", 7),
     "a twice named module": (["q_proj", "v_proj", "q_proj"], "lora.duplicate-target", ("q_proj", "v_proj")),
     "a near miss": (["q_pro"], "lora.unknown-target", 7),
@@ -110,6 +112,14 @@ def test_wrong_targets_are_one_finding_with_the_right_cure(given: Any, code: str
     assert finding.fix is not None
     offered = finding.fix.changes["lora.target_modules"]
     assert (len(offered) if isinstance(cured, int) else offered) == cured
+
+
+@pytest.mark.parametrize("modules", [None, ("q_proj", "lm_head")])
+def test_the_output_head_is_never_kept(modules: Any) -> None:
+    unknown_model = World(changes={"lora_modules": modules})
+    error = only(unknown_model.report(read(spec(**{"lora.target_modules": ["q_proj", "lm_head"]}))), "lora.output-head")
+    assert error.fix is not None
+    assert error.fix.changes == {"lora.target_modules": ("q_proj",)}
 
 
 def test_expert_matrices_take_no_dropout() -> None:
@@ -169,6 +179,12 @@ def test_plain_pairs_with_chat_can_also_become_messages() -> None:
 def test_dpo_needs_preference_rows() -> None:
     (error,) = ask(**{"training.method": "dpo"}).errors
     assert (error.code, error.field) == ("strategy.dpo-needs-preference", "training.method")
+
+
+def test_preference_rows_are_not_turned_into_text_for_dpo() -> None:
+    dpo = read(spec(**{"training.method": "dpo", "data.dataset": "chat preference", "data.strategy": "standard"}))
+    error = only(World(changes={"convertible_to": ("text",)}).report(dpo), "strategy.needs-chat")
+    assert [fix.changes for fix in error.fixes] == [{"data.strategy": "chat"}]
 
 
 def test_sft_must_not_get_preference_rows() -> None:

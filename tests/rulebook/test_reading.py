@@ -85,6 +85,22 @@ def test_a_plain_value_for_a_group_means_its_first_setting() -> None:
     assert cured(job).values["model.name"] == SMOL
 
 
+def test_very_many_unknown_keys_are_refused_quickly() -> None:
+    assert len(read({f"epoch{number}": 1 for number in range(200)}).unknown_keys) == 50
+
+
+@pytest.mark.parametrize("names", [["q_proj"] * 3000, ["q" * 501], "q" * 501])
+def test_a_list_of_names_has_its_limits(names: Any) -> None:
+    assert codes(World().report(read(spec(**{"lora.target_modules": names})))) == ["specification.unreadable"]
+
+
+def test_a_long_list_of_names_is_judged_in_a_short_message() -> None:
+    report = World().report(read(spec(**{"lora.target_modules": [f"module{number}" for number in range(2000)]})))
+    assert codes(report) == ["lora.unknown-target"]
+    assert "or 1988 more" in report.findings[0].message
+    assert len(report.findings[0].message) < 600
+
+
 @pytest.mark.parametrize("group", ["model", "data", "training", "lora"])
 @pytest.mark.parametrize("value", [3.5, [1, 2], [{}], "?"])
 def test_a_group_that_is_no_group_is_a_finding(group: str, value: Any) -> None:

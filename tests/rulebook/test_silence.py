@@ -81,6 +81,15 @@ def test_nothing_is_said_about(job: dict[str, Any]) -> None:
     assert [finding.message for finding in World().report(read(job))] == []
 
 
+def test_ten_rows_are_enough_to_say_nothing() -> None:
+    assert codes(World(changes={"rows": 10}).report(read(spec()))) == []
+
+
+def test_packing_makes_fewer_rows_of_the_same_text() -> None:
+    packed = World(changes={"rows_given": 812, "rows_prepared": 90})
+    assert codes(packed.report(read(spec(**{"data.packing": True})))) == []
+
+
 def test_bitsandbytes_makes_quantization_fine() -> None:
     quantized = read(spec(**{"quantization": "4bit", "training.optim": "adamw_8bit"}))
     assert codes(World(changes={"packages": ("bitsandbytes",)}).report(quantized)) == []

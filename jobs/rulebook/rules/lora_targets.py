@@ -7,6 +7,7 @@ last parts, so that is what is compared.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 from ..cures import advice, use
@@ -102,7 +103,9 @@ def targets_as_text(
     return broken(fix=fix, text=target_modules, advice=advice([fix]))
 
 
-_SIMPLE_PATTERN = re.compile(r"\.\*(?P<dot>\\?\.)?(?P<head>\w*)(?:\((?:\?:)?(?P<options>[\w|]+)\))?(?P<tail>\w*)")
+_SIMPLE_PATTERN = re.compile(
+    r"\.\*(?P<dot>\\?\.)?(?P<head>\w*)(?:\((?:\?:)?(?P<options>\w+(?:\|\w+)*)\))?(?P<tail>\w*)"
+)
 
 
 def _matched(pattern: str, modules: Collection[str]) -> list[str] | None:
@@ -111,7 +114,7 @@ def _matched(pattern: str, modules: Collection[str]) -> list[str] | None:
     Patterns are never run: one that somebody made to be slow would stop the portal.
     """
     shape = _SIMPLE_PATTERN.fullmatch(pattern)
-    if shape is None:
+    if shape is None or not (shape["head"] or shape["options"] or shape["tail"]):
         return None
     endings = tuple(f"{shape['head']}{option}{shape['tail']}" for option in (shape["options"] or "").split("|"))
     if shape["dot"]:
@@ -254,7 +257,8 @@ def _sorted_out(targets: Targets, modules: Collection[str]) -> tuple[list[str], 
     if isinstance(targets, str) or any(means_all_linear(name) for name in pieces(targets)):
         return [], []
     matching = [name for name in pieces(targets) if _existing([name], modules) or _other_case(name, modules)]
-    unknown = [name for name in pieces(targets) if name not in matching and leaf(name) not in OUTPUT_HEADS]
+    known = set(matching)
+    unknown = [name for name in pieces(targets) if name not in known and leaf(name) not in OUTPUT_HEADS]
     return matching, unknown
 
 
@@ -336,7 +340,7 @@ def duplicate_target(target_modules: Targets) -> Broken | None:
     if isinstance(target_modules, str):
         return None
     stripped = [name.strip() for name in target_modules if name.strip()]
-    doubled = [name for name in dict.fromkeys(stripped) if stripped.count(name) > 1]
+    doubled = [name for name, times in Counter(stripped).items() if times > 1]
     if not doubled:
         return None
     once = tuple(dict.fromkeys(stripped))
