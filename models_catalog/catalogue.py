@@ -16,6 +16,8 @@ from .hub_files import repository_folder
 from .knowledge import Knowledge, know
 from .models import BaseModel
 
+LONGEST_NAME = 200
+
 
 @dataclass(frozen=True)
 class ModelChoice:
@@ -40,7 +42,7 @@ class ModelChoice:
 
 def find(name: str) -> BaseModel | None:
     """The model of that name; the part after the owner is enough while it names one model only."""
-    if not name or "\0" in name:
+    if not name or "\0" in name or len(name) > LONGEST_NAME:
         return None
     models = BaseModel.objects.select_related("family")
     if exact := models.filter(name=name).first():
@@ -63,7 +65,7 @@ def model_facts(name: str, revision: str | None = None) -> dict[str, Any]:
 
 def similar(name: str, limit: int = 3) -> tuple[str, ...]:
     """Names of the catalogue near the one given, nearest first. The owner's part weighs nothing."""
-    asked = _bare(name)
+    asked = _bare(name)[:LONGEST_NAME]
     names = BaseModel.objects.values_list("name", flat=True)
     nearness = {each: difflib.SequenceMatcher(None, asked, _bare(each)).ratio() for each in names}
     near = sorted((each for each in names if nearness[each] >= 0.5), key=lambda each: (-nearness[each], each))

@@ -23,7 +23,10 @@ INDEX = "model.safetensors.index.json"
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What the files of one folder say. `modules` is None when the weights do not name them."""
+    """What the files of one folder say. `modules` is None when the weights do not name them.
+
+    `problems` are sentences about files that cannot be read; `damage` is the one about weights, if there is one.
+    """
 
     config: Mapping[str, Any] = field(default_factory=dict)
     names: frozenset[str] = frozenset()
@@ -35,6 +38,7 @@ class ModelFiles:
     modules: Modules | None = None
     bytes_on_disk: int = 0
     problems: tuple[str, ...] = ()
+    damage: str = ""
 
     @property
     def model_type(self) -> str:
@@ -91,6 +95,8 @@ def _read_once(folder: Path, signature: Signature) -> ModelFiles:
     config = _read_json(folder, "config.json", names, problems)
     tokenizer = _read_json(folder, "tokenizer_config.json", names, problems)
     weights, missing = _weights(_read_json(folder, INDEX, names, problems), names)
+    modules, damage = _modules(folder, weights)
+    packed = "quantization_config" in config  # quantized weights lie under other names and in other shapes
     return ModelFiles(
         config=config,
         names=names,
@@ -99,9 +105,10 @@ def _read_once(folder: Path, signature: Signature) -> ModelFiles:
         has_tokenizer=any(name in names for name in TOKENIZERS),
         has_template=_has_template(folder, names, tokenizer),
         own_code="auto_map" in config or "auto_map" in tokenizer,
-        modules=_modules(folder, config, weights, problems),
+        modules=None if packed else modules,
         bytes_on_disk=sum(size for _, _, size in signature),
-        problems=tuple(problems),
+        problems=(*problems, damage) if damage else tuple(problems),
+        damage=damage,
     )
 
 
@@ -140,13 +147,10 @@ def _has_template(folder: Path, names: frozenset[str], tokenizer: Mapping[str, A
     return bool(tokenizer.get("chat_template"))
 
 
-def _modules(folder: Path, config: Mapping[str, Any], weights: tuple[str, ...], problems: list[str]) -> Modules | None:
-    """Module names from the weights. Quantized weights are packed under other names, so they say nothing."""
-    if not weights or "quantization_config" in config:
-        return None
+def _modules(folder: Path, weights: tuple[str, ...]) -> tuple[Modules | None, str]:
+    """Module names from the weights, or what is wrong with the weights."""
     try:
         modules = read_modules(folder / name for name in weights)
     except UnreadableWeights as problem:
-        problems.append(str(problem))
-        return None
-    return modules if modules.dense else None
+        return None, str(problem)
+    return modules if modules.dense else None, ""

@@ -141,6 +141,8 @@ def know(model: BaseModel, revision: str | None = None) -> Knowledge:
 
 
 def _unfit(files: ModelFiles, family: ModelFamily) -> str:
+    if files.damage:
+        return f"{files.damage} Fetch it again."
     if files.own_code and family.name == UNKNOWN:
         return "It needs code that comes with the model, which Foretune never runs."
     if files.config.get("is_encoder_decoder"):

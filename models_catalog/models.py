@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import humanize
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils import timezone
 
 from .checks import validate_model_name, validate_names, validate_patterns
 from .local_folders import wrong_folder
@@ -163,8 +166,18 @@ class Download(models.Model):
 
     @property
     def text(self) -> str:
-        """How far it is: "412 MB of 2.9 GB"."""
+        """How far it is: "412.0 MB of 2.9 GB, about 3 minutes left"."""
         if self.state == self.State.QUEUED:
             return "Waiting for a worker"
         done = humanize.naturalsize(self.bytes_done)
-        return f"{done} of {humanize.naturalsize(self.bytes_total)}" if self.bytes_total else done
+        parts = [f"{done} of {humanize.naturalsize(self.bytes_total)}" if self.bytes_total else done]
+        if self.time_left is not None:
+            parts.append(f"about {humanize.naturaldelta(self.time_left)} left")
+        return ", ".join(parts)
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """From the pace so far; None before anything has arrived and after the end."""
+        if self.state != self.State.RUNNING or not (self.started_at and self.bytes_done and self.bytes_total):
+            return None
+        return (timezone.now() - self.started_at) * (self.bytes_total / self.bytes_done - 1)

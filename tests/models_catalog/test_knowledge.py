@@ -52,7 +52,7 @@ def test_the_name_without_its_owner_is_enough(name: str) -> None:
     assert find(name) == BaseModel.objects.get(name="openai-community/gpt2")
 
 
-@pytest.mark.parametrize("name", ["", "\0", "/gpt2", "%", "pt2", "_" * 300])
+@pytest.mark.parametrize("name", ["", "\0", "/gpt2", "%", "pt2", "_" * 300, "x" * 1_000_000])
 def test_other_names_find_nothing(name: str) -> None:
     assert find(name) is None
 
@@ -106,6 +106,7 @@ def test_unreadable_files_are_said_and_the_family_is_used() -> None:
     facts = model_facts(model.name)
     assert facts["lora_modules"] == SEVEN
     assert "not a safetensors file" in facts["disagreements"][0]
+    assert "Fetch it again" in facts["untrainable"]
 
 
 def test_recommended_targets_are_modules_the_model_has() -> None:
