@@ -45,7 +45,7 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         services.revive_stalled(owner=self._person)
         return Dataset.objects.visible_to(self._person)
 
-    def filter_queryset(self, queryset: QuerySet[Dataset]) -> QuerySet[Dataset]:
+    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
         """Ends with the newest first, so that equal rows do not change places between two pages."""
         filtered = super().filter_queryset(queryset)
         return filtered.order_by(*(filtered.query.order_by or ["-created_at"]), "-pk")

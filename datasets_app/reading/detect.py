@@ -15,6 +15,7 @@ from .sources import Row
 
 SAMPLE = 1000
 COLUMNS_NAMED = 100
+LONGEST_NAME = 200
 Fields = Mapping[str, msgspec.Raw]
 Kind = tuple[str, bool]
 """The name of a format, and whether its rows are lists of messages."""
@@ -37,9 +38,10 @@ def detect(rows: Iterable[Row]) -> Shape:
     columns: dict[str, None] = {}
     for fields in islice(_objects(rows), SAMPLE):
         votes[_kind(fields)] += 1
-        columns.update(dict.fromkeys(islice(fields, COLUMNS_NAMED)))
+        if len(columns) < COLUMNS_NAMED:
+            columns.update(dict.fromkeys(storable(name[:LONGEST_NAME]) for name in islice(fields, COLUMNS_NAMED)))
     format, conversational = _elect(votes)
-    return Shape(format, conversational, tuple(storable(name)[:200] for name in islice(columns, COLUMNS_NAMED)))
+    return Shape(format, conversational, tuple(islice(columns, COLUMNS_NAMED)))
 
 
 def _objects(rows: Iterable[Row]) -> Iterable[Fields]:

@@ -90,10 +90,19 @@ def _wrong_kind(expected: str, got: str, path: str) -> BadRow:
     if got == "null":
         return BadRow("null-content", f"{where} is null. Give it a value or remove the row.")
     if path in _TEXT_OR_TURNS and {expected, got} == {"str", "array"}:
-        return BadRow("mixed-kinds", f"{where} is {_kind(got)}, but {_kind(expected)} in most rows. Use one kind.")
+        return _mixed(where, got)
     if expected == "str" and got == "array":
         return BadRow("list-for-text", f"{where} is a list, but only text can be trained. Join its parts.")
     return BadRow("wrong-type", f"{where} is {_kind(got)}, but must be {_kind(expected)}.")
+
+
+def _mixed(where: str, got: str) -> BadRow:
+    """The answers of most rows decide what a file holds."""
+    if got == "str":
+        message = f"{where} is text, but the answers in this file are lists of messages. Write it as such a list."
+    else:
+        message = f"{where} is a list, but the answers in this file are texts. Write it as text."
+    return BadRow("mixed-kinds", message)
 
 
 _TEXT_OR_TURNS = ("prompt", "completion", "chosen", "rejected")

@@ -65,6 +65,21 @@ def test_columns_are_named_in_the_order_they_appear(read: Read) -> None:
     assert read(b'{"b": 1, "a": 2}\n{"c": 3, "a": 4}').shape.columns == ("b", "a", "c")
 
 
+def test_names_of_columns_do_not_fill_the_memory(read: Read) -> None:
+    rows = b"".join(b'{"%d%s": 1}\n' % (number, b"x" * 100_000) for number in range(200))
+    columns = read(rows).shape.columns
+    assert len(columns) == 100
+    assert max(map(len, columns)) == 200
+
+
+def test_a_text_prompt_with_answers_as_messages_is_mixed_in_every_row(read: Read) -> None:
+    reading = read(b'{"prompt": "Hi", "chosen": [%s], "rejected": [%s]}\n' % (TURN, TURN) * 3)
+    assert (reading.shape.format, reading.bad_rows) == ("preference", 3)
+    assert reading.problems.listed[0].message == (
+        "'prompt' is text, but the answers in this file are lists of messages. Write it as such a list."
+    )
+
+
 def test_a_hundred_columns_are_named_at_most(read: Read) -> None:
     wide = b"{" + b",".join(b'"c%d": 0' % number for number in range(5000)) + b"}"
     assert len(read(wide).shape.columns) == 100
