@@ -38,27 +38,26 @@ from .serializers import (
 
 LOG_BYTES, MOST_LOG_BYTES = 64 << 10, 1 << 20
 POINTS, MOST_POINTS = 1000, 10_000
-MOST = 1 << 50
+MOST = 1 << 62
 
 
-class OwnJobs:
+class OwnJobs(GenericAPIView[Job]):
     """Jobs that whoever asks may see; others are not found."""
 
-    request: Request
+    queryset = Job.objects.none()  # for the schema alone
 
     def get_queryset(self) -> QuerySet[Job]:
         return Job.objects.visible_to(asking(self.request)).select_related("owner").defer("facts")
 
 
 class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job]):
-    queryset = Job.objects.none()  # for the schema; see OwnJobs
     serializer_class = JobSerializer
     lookup_value_converter = "int"
     filterset_class = ApiJobFilter
     search_fields = ("name",)
     ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
 
-    def filter_queryset(self, queryset: QuerySet[Job]) -> QuerySet[Job]:
+    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
         """Ends with the newest first, so that equal rows do not change places between two pages."""
         filtered = super().filter_queryset(queryset)
         return filtered.order_by(*(filtered.query.order_by or ["-created_at"]), "-pk")
@@ -138,8 +137,7 @@ class FileRenderer(JSONRenderer):
     media_type = "application/octet-stream"
 
 
-class ArtifactView(OwnJobs, GenericAPIView[Job]):
-    queryset = Job.objects.none()  # for the schema; see OwnJobs
+class ArtifactView(OwnJobs):
     renderer_classes = (JSONRenderer, FileRenderer)
     filter_backends = ()
     pagination_class = None

@@ -32,7 +32,6 @@ from .run_folder import RunFolder
 from .services import move, record, ring
 from .trainer.run_file import RunFile
 
-
 POLL = 0.3
 BEAT = 1.0
 """Seconds between two looks at the row: for a wish to cancel, and to write down how it goes."""

@@ -15,7 +15,7 @@ from .run_folder import Event, RunFolder
 METHOD = SETTINGS["training.method"]
 
 
-class ApiJobFilter(django_filters.FilterSet):
+class ApiJobFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Narrows the history by state, training method and base model."""
 
     state = django_filters.MultipleChoiceFilter(choices=State.choices)

@@ -47,7 +47,7 @@ def told(job: Job) -> Progress:
 
 
 def requeue(job: Job, *, reason: str) -> None:
-    nowhere = {"machine": "", "slot": None, "lease_until": None, "started_at": None, "progress": {}}
+    nowhere: dict[str, Any] = {"machine": "", "slot": None, "lease_until": None, "started_at": None, "progress": {}}
     move(job, State.QUEUED, reason=reason, **nowhere)
 
 

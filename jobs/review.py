@@ -137,7 +137,8 @@ def _with_targets(choices: Choices, facts: Mapping[str, Any]) -> Choices:
 
 def _sound(facts: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Facts that no error is about: arithmetic on a wrong number tells nobody anything."""
-    wrong = {SETTINGS[finding.field].fact for finding in report.errors if finding.field in SETTINGS}
+    about = (SETTINGS.get(finding.field or "") for finding in report.errors)
+    wrong = {setting.fact for setting in about if setting}
     return {name: value for name, value in facts.items() if name not in wrong}
 
 

@@ -60,7 +60,8 @@ class RunFolder:
         """
         try:
             with self.events_file.open("rb") as file:
-                file.seek(after)
+                end = file.seek(0, os.SEEK_END)
+                file.seek(min(after, end))
                 read = file.read(MOST_BYTES)
         except FileNotFoundError:
             return [], after

@@ -21,7 +21,7 @@ ON_WARNING = ("accept", "refuse")
 
 
 class FixSerializer(serializers.Serializer[Any]):
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     changes = serializers.DictField(help_text="Settings to change, by dotted name.")
     action = serializers.DictField(allow_null=True, help_text="What else the cure does, such as converting the data.")
 
@@ -29,7 +29,7 @@ class FixSerializer(serializers.Serializer[Any]):
 class FindingSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
     severity = serializers.ChoiceField(choices=[str(each) for each in Severity])
-    field = serializers.CharField(allow_null=True, help_text="Dotted name of the setting.")  # type: ignore[assignment]
+    field = serializers.CharField(allow_null=True, help_text="Dotted name of the setting.")
     message = serializers.CharField()
     fix = FixSerializer(allow_null=True, help_text="The cure to press first.")
     fixes = FixSerializer(many=True)
