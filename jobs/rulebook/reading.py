@@ -19,7 +19,7 @@ from .settings_table import BY_FACT, GROUPS, SETTINGS, Kind, Setting
 MOST_UNKNOWN_KEYS = 50
 """Further ones are not reported: these refuse the job already, and a nearest name is slow to find."""
 
-LONGEST_TEXT, MOST_NAMES = 500, 2000
+LONGEST_TEXT, MOST_NAMES = 500, 1000
 
 
 class Unreadable(ValueError):

@@ -89,15 +89,15 @@ def test_very_many_unknown_keys_are_refused_quickly() -> None:
     assert len(read({f"epoch{number}": 1 for number in range(200)}).unknown_keys) == 50
 
 
-@pytest.mark.parametrize("names", [["q_proj"] * 3000, ["q" * 501], "q" * 501])
+@pytest.mark.parametrize("names", [["q_proj"] * 1001, ["q" * 501], "q" * 501])
 def test_a_list_of_names_has_its_limits(names: Any) -> None:
     assert codes(World().report(read(spec(**{"lora.target_modules": names})))) == ["specification.unreadable"]
 
 
 def test_a_long_list_of_names_is_judged_in_a_short_message() -> None:
-    report = World().report(read(spec(**{"lora.target_modules": [f"module{number}" for number in range(2000)]})))
+    report = World().report(read(spec(**{"lora.target_modules": [f"module{number}" for number in range(1000)]})))
     assert codes(report) == ["lora.unknown-target"]
-    assert "or 1988 more" in report.findings[0].message
+    assert "or 988 more" in report.findings[0].message
     assert len(report.findings[0].message) < 600
 
 
