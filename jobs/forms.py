@@ -169,7 +169,7 @@ def _widget(setting: Setting) -> forms.Widget:
             return forms.Select(choices=list(setting.choices.items()))
         case Kind.INTEGER | Kind.NUMBER:
             return forms.NumberInput(attrs=_limits(setting))
-    return forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+    return forms.TextInput(attrs={"spellcheck": "false"})
 
 
 def _limits(setting: Setting) -> dict[str, str]:

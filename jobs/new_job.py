@@ -51,10 +51,10 @@ def fix(request: PersonRequest) -> HttpResponse:
         return _draw(request, form, summary=summary, said="That cure is no longer needed; the findings are up to date.")
     except Problem as problem:
         return _draw(request, form, summary=summary, said=problem.message)
-    stage = Stage.ASKED if summary else Stage.TYPING
-    return _draw(
-        request, form.with_changes(changes, stage=stage), changes, summary=summary, focus=next(iter(changes), "")
-    )
+    cured = form.with_changes(changes, stage=Stage.ASKED if summary else Stage.TYPING)
+    follows = cured.suggestions()
+    focus = next(iter(changes), "")
+    return _draw(request, cured.with_changes(follows), changes | follows, summary=summary, focus=focus)
 
 
 @require_POST
@@ -90,7 +90,7 @@ def _changes_of_fix(form: JobForm, button: str) -> dict[str, Any]:
     code, field, index = [*button.split("|"), "", "", ""][:3]
     cured = apply_fix(form.choices, code=code, field=field or None, index=_number(index), user=form.user)
     before, after = form.choices.values, cured.values
-    return {path: after.get(path) for path in SETTINGS if path in after and after.get(path) != before.get(path)}
+    return {path: after.get(path) for path in SETTINGS if after.get(path) != before.get(path)}
 
 
 def _draw(

@@ -98,9 +98,14 @@ function reflect() {
   placeSliders();
 }
 
-// What has not changed stays where it is: a button under the mouse, an open popover, the focus.
+// What has not changed stays where it is: a button under the mouse, an open popover, the focus. So does a button
+// whose own answer is still to come: that answer is newer than this one.
+let answered = null;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => (answered = detail.requestConfig.elt));
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
-  if (detail.fragment.firstElementChild?.isEqualNode(detail.target)) detail.shouldSwap = false;
+  const same = detail.fragment.firstElementChild?.isEqualNode(detail.target);
+  const waiting = [...detail.target.querySelectorAll(".htmx-request")].some((button) => button !== answered);
+  if (same || waiting) detail.shouldSwap = false;
 });
 
 document.body.addEventListener("showsummary", () => {
@@ -111,11 +116,9 @@ form.addEventListener("htmx:afterRequest", reflect);
 
 // A browser that comes back to this page restores what was typed, but not what was said about it.
 addEventListener("pageshow", (event) => {
-  const typed = [...form.querySelectorAll("#seen input")].some((seen) => {
-    const input = form.querySelector(`[name="${CSS.escape(seen.name.slice(5))}"]:is(select, :checked)`);
-    return input && input.value !== seen.value;
-  });
-  if (event.persisted || typed) typeInto(document.getElementById("id_name"), document.getElementById("id_name").value);
+  const [{ type }] = performance.getEntriesByType("navigation");
+  const name = document.getElementById("id_name");
+  if (event.persisted || type !== "navigate") typeInto(name, name.value);
 });
 
 reflect();

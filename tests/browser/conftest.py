@@ -1,0 +1,105 @@
+"""A real Chromium against a live server. A test fails on any console message or request that leaves the portal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.make import make_user
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+WAIT = 10_000
+DESKTOP, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser" in str(item.path):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests. Playwright's loop runs in this thread, which Django must be told is no danger."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+class Watched:
+    """What a page said in its console, and where it asked for anything."""
+
+    def __init__(self, page: Page, home: str) -> None:
+        self.said: list[str] = []
+        self.home = urlsplit(home).netloc
+        page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
+        page.on("request", lambda request: self._asked(request.url))
+
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.netloc != self.home:
+            self.said.append(f"request to {url}")
+
+    def forget(self, *about: str) -> None:
+        """Leave out what a test has provoked."""
+        self.said = [each for each in self.said if not any(text in each for text in about)]
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def browse(chromium: Browser, live_server: Any) -> Iterator[OpenPage]:
+    """Open a page as somebody: `browse(owner, "/jobs/", theme="dark", viewport=PHONE, scripts=False)`."""
+    opened: list[tuple[BrowserContext, Watched]] = []
+
+    def open_page(
+        user: User | None, address: str, *, theme: str = "light", viewport: Any = None, scripts: bool = True
+    ) -> Page:
+        context = chromium.new_context(
+            base_url=live_server.url,
+            viewport=viewport or DESKTOP,
+            color_scheme="dark" if theme == "dark" else "light",
+            java_script_enabled=scripts,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(WAIT)
+        if user is not None:
+            context.add_cookies([_session(user, live_server.url)])
+        page = context.new_page()
+        page.watched = Watched(page, live_server.url)  # type: ignore[attr-defined]
+        opened.append((context, page.watched))  # type: ignore[attr-defined]
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context, _ in opened:
+        context.close()
+    assert [each for _, watched in opened for each in watched.said] == []
+
+
+def _session(user: User, url: str) -> Any:
+    client = Client()
+    client.force_login(user)
+    return {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": url}
+
+
+@pytest.fixture
+def owner(live_server: Any) -> User:
+    return make_user("owner")
