@@ -16,7 +16,7 @@ from typing import Any
 
 def main() -> int:
     options = read_arguments()
-    os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
+    os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1", OMP_WAIT_POLICY="PASSIVE")
     model, tokenizer = load(options.model, options.adapter)
     answers: Any = [answer(model, tokenizer, prompt, options.max_new_tokens) for prompt in options.prompts]
     if options.compare:
