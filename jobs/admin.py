@@ -25,7 +25,7 @@ class ReadOnly:
 
 class TransitionInline(ReadOnly, admin.TabularInline[Transition, Job]):
     model = Transition
-    fields = ("at", "from_state", "to_state", "attempt", "reason", "by")
+    fields = readonly_fields = ("at", "from_state", "to_state", "attempt", "reason", "by")
 
 
 @admin.register(Job)

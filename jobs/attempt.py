@@ -146,7 +146,8 @@ class Attempt:
             )
         self.folder.trainer_pid.write_text(str(process.pid))
         try:
-            insist(lambda: move(self.job, State.RUNNING, reason="Training starts."))
+            starting = {"text": "Starting the trainer"}
+            insist(lambda: move(self.job, State.RUNNING, reason="Training starts.", progress=starting))
             return self._follow(process)
         except Stopped:
             return stop(process)

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -27,6 +28,9 @@ from .services import claim
 
 logger = logging.getLogger(__name__)
 
+LOST = timedelta(minutes=5)
+"""After its lease has run out, how long another machine may be silent: it, or the database, may just be restarting."""
+
 
 def tick() -> None:
     """Finish what has died here, then start what is waiting, as far as there is room."""
@@ -36,8 +40,12 @@ def tick() -> None:
 
 
 def reap() -> None:
-    """End the attempts of this machine whose processes are gone."""
-    for job in Job.objects.filter(machine=settings.MACHINE_NAME, state__in=ON_A_MACHINE):
+    """End the attempts whose processes are gone: on this machine by their locks, on others by their leases."""
+    on_a_machine = Job.objects.filter(state__in=ON_A_MACHINE)
+    for job in on_a_machine.exclude(machine=settings.MACHINE_NAME).filter(lease_until__lt=timezone.now() - LOST):
+        logger.warning("Job %s: nothing was heard of %s for minutes", job.pk, job.machine)
+        conclude(job, exit_code=None)
+    for job in on_a_machine.filter(machine=settings.MACHINE_NAME):
         lock = hold(RunFolder(job.run_dir))
         if lock is not None:
             logger.warning("Job %s: its processes are gone", job.pk)

@@ -79,9 +79,17 @@ def test_a_living_job_is_left_alone(launched):
     os.close(lock)
 
 
-def test_jobs_of_another_machine_are_left_alone(launched):
-    job = make_job(state=State.RUNNING, machine="elsewhere", slot=0)
+@pytest.mark.parametrize("minutes", [-1, 4])
+def test_jobs_of_another_machine_are_left_alone(launched, minutes):
+    lease = timezone.now() - timedelta(minutes=minutes)
+    job = make_job(state=State.RUNNING, machine="elsewhere", slot=0, lease_until=lease)
     assert after_a_tick(job).state == State.RUNNING
+
+
+def test_a_job_whose_machine_was_lost_has_failed(launched):
+    lease = timezone.now() - timedelta(minutes=6)
+    job = make_job(state=State.RUNNING, machine="elsewhere", slot=0, lease_until=lease)
+    assert (after_a_tick(job).state, job.error["code"]) == (State.FAILED, "run.machine-stopped")
 
 
 def test_a_dead_job_with_a_result_has_succeeded(launched):
