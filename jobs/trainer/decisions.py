@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from jobs.rulebook.steps import held_out
+
 from .arguments import Settings
 
 T = TypeVar("T")
@@ -98,13 +100,12 @@ def choose_targets(settings: Settings, recommended: list[str] | None) -> Decisio
 
 
 def choose_held_out(settings: Settings, rows: int) -> Decision[int]:
-    """How many rows are kept back for evaluation: at least one if any were wished, and never all."""
+    """How many rows are kept back for evaluation, counted as the rulebook promised."""
     fraction = settings["data.eval_fraction"]
-    if not fraction:
-        return Decision(0)
-    if rows < 2:
+    count = held_out(rows, fraction)
+    if fraction and not count:
         return Decision(0, "Nothing is held out for evaluation, because there is a single row.")
-    return Decision(min(rows - 1, max(1, round(rows * fraction))))
+    return Decision(count)
 
 
 def choose_intervals(settings: Settings, *, evaluates: bool) -> Decision[dict[str, Any]]:
