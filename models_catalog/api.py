@@ -18,7 +18,7 @@ from .services import register, start_download
 
 
 class ModelViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[BaseModel]):
-    queryset = BaseModel.objects.select_related("family").order_by("name")
+    queryset = BaseModel.objects.select_related("family").prefetch_related("downloads").order_by("name")
     serializer_class = ModelSerializer
     lookup_value_converter = "int"
     filterset_fields = ("name", "family__name", "source", "gated")
@@ -39,6 +39,5 @@ class ModelViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[BaseModel]
     @action(detail=True, methods=["post"])
     def download(self, request: Request, pk: int) -> Response:
         """Fetch a model's files; `download` in the answer says how far that is."""
-        model = self.get_object()
-        start_download(model=model)
-        return Response(ModelSerializer(model).data, status=202)
+        start_download(model=self.get_object())
+        return Response(ModelSerializer(self.get_object()).data, status=202)

@@ -91,7 +91,7 @@ class Knowledge:
 
     @property
     def last_download(self) -> Download | None:
-        return self.model.downloads.first()
+        return next(iter(self.model.downloads.all()), None)
 
     @property
     def unsafe_weights(self) -> bool | None:

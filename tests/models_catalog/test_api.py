@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from models_catalog.models import BaseModel, Download
@@ -42,6 +43,13 @@ def test_all_models_are_listed_in_pages(client: APIClient) -> None:
     assert len(page["results"]) == 25
     assert page["next"]
     assert set(page["results"][0]) == FIELDS
+
+
+def test_a_list_asks_the_database_little(
+    client: APIClient, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_max_num_queries(3):
+        client.get("/api/v1/models/")
 
 
 def test_models_are_searched(client: APIClient) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from jobs.rulebook.vocabulary import FACTS, Source
 from models_catalog.catalogue import choices, find, model_facts
@@ -141,6 +141,14 @@ def test_experts_are_no_modules_where_peft_does_not_reach_them() -> None:
     assert model_facts(model.name)["lora_modules"] == ("q_proj",)
 
 
+def test_modules_that_learn_nothing_are_left_out() -> None:
+    model = make_model("house/mamba", family="Mamba")
+    edit_json(folder_of(model) / "config.json", model_type="mamba", architectures=["MambaForCausalLM"])
+    names = (f"backbone.layers.0.mixer.{name}.weight" for name in ("in_proj", "x_proj", "dt_proj", "out_proj"))
+    write_weights(folder_of(model) / "model.safetensors", *names)
+    assert model_facts(model.name)["lora_modules"] == ("in_proj", "x_proj")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -185,7 +193,7 @@ def test_the_selector_offers_models_at_hand_first() -> None:
     assert gpt2.label == "openai-community/gpt2 · ⬇ 548.1 MB to download · 548.1 MB · no chat · c_attn, c_proj"
 
 
-def test_a_check_asks_the_database_little(django_assert_max_num_queries: object) -> None:
+def test_a_check_asks_the_database_little(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
     make_model()
-    with django_assert_max_num_queries(2):  # type: ignore[operator]
+    with django_assert_max_num_queries(2):
         model_facts("house/tiny-chat")
