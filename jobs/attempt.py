@@ -39,7 +39,7 @@ LEASE_EVERY = 5.0
 GRACE = 6.0
 """Seconds from SIGTERM to SIGKILL."""
 ROWS_PER_BEAT = 1000
-SECRETS = ("HF_TOKEN", "DATABASE_URL", "DJANGO_SECRET_KEY")
+SECRETS = ("HF_TOKEN", "DATABASE_URL")
 
 
 class Stopped(Exception):
@@ -68,7 +68,7 @@ class Attempt:
                     exit_code = self._train()
                     insist(lambda: conclude(self.job, exit_code=exit_code))
         finally:
-            ring()
+            patiently(ring, None)
 
     def _shut_down(self, signal_number: int, frame: FrameType | None) -> None:
         self.shutting_down = True
@@ -86,12 +86,13 @@ class Attempt:
 
     def _still_allowed(self) -> bool:
         """The rules, asked again on this machine with everything as it is today."""
-        asked = review_job(self.job)
+        asked = insist(lambda: review_job(self.job))
         if asked.report.ok:
             return True
         first = asked.report.errors[0].as_dict()
         findings = asked.report.as_dict()["findings"]
-        move(self.job, State.REFUSED, reason=first["message"], error=first, result={"findings": findings})
+        refused = {"reason": first["message"], "error": first, "result": {"findings": findings}}
+        insist(lambda: move(self.job, State.REFUSED, **refused))
         return False
 
     def _fetch_model(self) -> Path:
@@ -144,8 +145,8 @@ class Attempt:
                 start_new_session=True,
                 pass_fds=[self.lock],
             )
-        self.folder.trainer_pid.write_text(str(process.pid))
         try:
+            self.folder.trainer_pid.write_text(str(process.pid))
             starting = {"text": "Starting the trainer"}
             insist(lambda: move(self.job, State.RUNNING, reason="Training starts.", progress=starting))
             return self._follow(process)
@@ -179,6 +180,8 @@ class Attempt:
         if now < self._next_beat:
             return
         self._next_beat = now + BEAT
+        if self.shutting_down:
+            raise Stopped
         patiently(self._stop_if_asked, None)
         if "text" in row:
             row = {"progress": row}
@@ -191,7 +194,7 @@ class Attempt:
 
     def _stop_if_asked(self) -> None:
         row = Job.objects.filter(pk=self.job.pk).values_list("attempt", "cancel_requested").first()
-        if self.shutting_down or row is None or row != (self.job.attempt, False):
+        if row != (self.job.attempt, False):
             raise Stopped
 
 

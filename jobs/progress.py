@@ -34,7 +34,7 @@ class Progress:
         self._latest: tuple[int, datetime] | None = None
 
     def add(self, event: Event) -> None:
-        self.metrics |= {name: event[name] for name in MEASURES if event.get(name) is not None}
+        self.metrics = self.metrics | {name: event[name] for name in MEASURES if event.get(name) is not None}
         match event.get("event"):
             case "stage":
                 self.text = str(event.get("text", ""))

@@ -76,3 +76,11 @@ def test_a_long_curve_keeps_its_end_and_its_evaluations():
     curve[501]["eval_loss"] = 1.0
     kept = [point["step"] for point in thinned(curve, 10)]
     assert 501 in kept and 999 in kept and len(kept) <= 13
+
+
+def test_a_row_does_not_change_once_it_was_taken():
+    progress = Progress()
+    progress.add(step(1, loss=2.0))
+    before = progress.row()
+    progress.add({"event": "eval", "step": 1, "eval_loss": 3.0})
+    assert before["metrics"] == {"loss": 2.0} != progress.row()["metrics"]

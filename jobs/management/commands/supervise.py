@@ -24,7 +24,8 @@ class Command(BaseCommand):
 
     def handle(self, *, job: int, attempt: int, lock: int | None, **options: Any) -> None:
         _forget_inherited_signals()
-        claimed = Job.objects.filter(pk=job, attempt=attempt, state=State.PREPARING).first()
+        waiting = Job.objects.filter(pk=job, attempt=attempt, state=State.PREPARING)
+        claimed = waiting.select_related("owner", "base_model", "dataset").first()
         if claimed is None:
             raise CommandError(f"Job {job} is not waiting for attempt {attempt}.")
         held = lock if lock is not None else hold(RunFolder(claimed.run_dir))
