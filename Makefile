@@ -60,7 +60,7 @@ bench: $(STAMP) ## Measure: make bench [NAME=check|first_step]
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q $(if $(NAME),-k $(NAME))
 
 screenshots: $(STAMP) ## Photograph the main pages into docs/screenshots/
-	$(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m pytest tests/browser/screenshots.py -q -m browser
 
 docs: $(STAMP) ## Write the generated tables: docs/rules.md, docs/operations.md
 	$(BIN)/python -m jobs.rulebook > docs/rules.md
