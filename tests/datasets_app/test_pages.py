@@ -41,7 +41,7 @@ def test_an_upload_leads_to_the_page_of_the_dataset(browser: Client) -> None:
     assert (response.status_code, response["Location"]) == (302, f"/datasets/{dataset.pk}/")
     page = browser.get(response["Location"]).content.decode()
     assert "support" in page
-    assert f"/jobs/new?dataset={dataset.pk}" in page
+    assert f"/jobs/new?data.dataset={dataset.pk}" in page
 
 
 def test_with_javascript_the_browser_is_told_where_to_go(browser: Client) -> None:
