@@ -2,6 +2,6 @@
 
 from .problems import REASONS, storable
 from .reader import Reading, good_rows, read_file
-from .sources import MAX_ROW_BYTES
+from .rows import MAX_ROW_BYTES
 
 __all__ = ["MAX_ROW_BYTES", "REASONS", "Reading", "good_rows", "read_file", "storable"]

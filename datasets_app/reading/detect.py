@@ -11,7 +11,7 @@ import msgspec
 
 from .formats import RECOGNISED
 from .problems import ROW_ERRORS, storable
-from .sources import Row
+from .rows import Row
 
 SAMPLE = 1000
 COLUMNS_NAMED = 100

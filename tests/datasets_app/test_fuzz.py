@@ -68,6 +68,12 @@ def test_rows_of_any_shape(read: Read, rows: list[Any]) -> None:
 
 
 @FUZZ
+@given(columns=st.dictionaries(names, st.lists(values, max_size=4), min_size=1, max_size=3))
+def test_objects_of_lists(read: Read, columns: dict[str, Any]) -> None:
+    account(read, json.dumps(columns).encode())
+
+
+@FUZZ
 @given(rows=rows)
 def test_lines_and_list_give_the_same_count(read: Read, rows: list[Any]) -> None:
     lines = [b'{"text": "first"}', *(json.dumps(row).encode() for row in rows)]
