@@ -117,9 +117,7 @@ def test_a_warning_is_confirmed_by_one_tick(form: NewJob, dataset: Dataset, owne
 def test_the_slider_and_its_number_move_together(form: NewJob) -> None:
     slider = form.page.get_by_label("Epochs, slider")
     with form.page.expect_response("**/jobs/check"):
-        slider.evaluate(
-            "(s) => { s.value = 1000; for (const e of ['input', 'change']) s.dispatchEvent(new Event(e, {bubbles: true})) }"
-        )
+        slider.fill("1000")
     expect(form.input("training.num_epochs")).to_have_value("20")
     form.type("training.num_epochs", "0.5")
     assert float(slider.input_value()) == 0
