@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -30,11 +31,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests. Playwright's loop runs in this thread, which Django must be told is no danger."""
+    """One browser for all tests.
+
+    Playwright's loop runs in this thread: Django must be told that it is no danger, and would look for its
+    connection in a storage of the loop's own, so the one of the test database is put there.
+    """
     if CHROMIUM is None:
         pytest.skip("needs Chromium")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    connection = connections["default"]
     with sync_playwright() as playwright:
+        connections["default"] = connection
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
