@@ -48,7 +48,8 @@ def load(folder: Path, adapter: Path | None) -> tuple[Any, Any]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True).to(device)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True)
+    model = model.to(device)
     tokenizer = AutoTokenizer.from_pretrained(adapter or folder)
     if adapter:
         from peft import PeftModel
