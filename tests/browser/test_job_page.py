@@ -52,9 +52,7 @@ def test_the_curve_grows_while_the_job_trains(browse: OpenPage, owner: User, job
     tell(job, step(1, 3.0), step(2, 2.5))
     page = browse(owner, f"/jobs/{job.pk}/")
     chart = page.locator("loss-chart")
-    expect(chart).to_have_attribute(
-        "aria-label", re.compile("2 points: 3.000 at step 1, smoothed 2.950 at step 2")
-    )
+    expect(chart).to_have_attribute("aria-label", re.compile("2 points: 3.000 at step 1, smoothed 2.950 at step 2"))
     tell(job, step(3), {"event": "eval", "step": 3, "eval_loss": 2.25})
     Job.objects.update(step=3)
     expect(page.locator("#progress-step")).to_have_text("Step 3 of 10")
