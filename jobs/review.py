@@ -143,12 +143,8 @@ def _sound(facts: Mapping[str, Any], report: Report) -> dict[str, Any]:
 
 
 def _applied(choices: Choices, fix: Fix, user: User) -> Choices:
-    changes = dict(fix.changes)
-    if "model.name" in changes and choices.values.get(TARGETS) is not None:
-        changes.setdefault(TARGETS, None)  # they were another model's; the new one's are recommended
-    if fix.action is not None:
-        changes |= _run(fix.action, choices, user)
-    return choices.changed(changes)
+    follows = _run(fix.action, choices, user) if fix.action else {}
+    return choices.changed({**fix.changes, **follows})
 
 
 def _run(action: Action, choices: Choices, user: User) -> dict[str, Any]:

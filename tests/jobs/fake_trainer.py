@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 folder, how = Path(sys.argv[1]), sys.argv[2]
@@ -17,11 +18,22 @@ def say(event: str, **fields: object) -> None:
     EVENTS.write(json.dumps({"at": "2026-01-01T00:00:00+00:00", "event": event, **fields}) + "\n")
 
 
+def holds_the_lock() -> bool:
+    lock = (folder / "lock").stat()
+    for descriptor in range(3, 64):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), lock):
+                return True
+    return False
+
+
 def finish() -> None:
     (folder / "output").mkdir()
     (folder / "output" / "adapter.bin").write_bytes(b"weights")
     artifacts = [{"name": "adapter.bin", "size": 7, "sha256": "0" * 64}]
-    (folder / "result.json").write_text(json.dumps({"artifacts": artifacts, "metrics": {"loss": 1.5}}))
+    (folder / "result.json").write_text(
+        json.dumps({"artifacts": artifacts, "metrics": {"loss": 1.5}, "held": holds_the_lock()})
+    )
 
 
 say("stage", stage="training", text="Training")

@@ -75,6 +75,11 @@ def test_the_rows_left_out_are_said_in_the_result(monkeypatch):
     assert (job.result["rows_of_dataset"], job.result["rows_left_out"]) == (22, 2)
 
 
+def test_the_trainer_holds_the_lock_too(monkeypatch):
+    """So that nothing takes the job for dead while only its supervisor is."""
+    assert run(make_claimed(), "succeeds", monkeypatch).result["held"] is True
+
+
 def test_the_trainers_words_are_in_the_log(monkeypatch):
     job = run(make_claimed(), "succeeds", monkeypatch)
     assert "a line of the log" in RunFolder(job.run_dir).log_tail(1000)

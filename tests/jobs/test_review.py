@@ -100,6 +100,11 @@ def test_a_submitted_job_is_reviewed_as_it_was_at_submit():
     assert review_job(job).report.as_dict() == asked.report.as_dict()
 
 
+def test_a_submitted_job_remembers_what_its_author_gave():
+    job = submit(choices=make_choices(**{"lora.r": 8}), user=make_user(), confirmed=True)
+    assert review_job(job).facts["given"] == ("dataset", "lora_r", "method", "model", "strategy")
+
+
 def test_jobs_of_other_people_do_not_count():
     make_job(make_user("colleague"))
     make_job(make_user(), state=State.FAILED)
