@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip
 TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
 STAMP := $(VENV)/.installed
 DJANGO_TEMPLATES := templates
-NICE_HOME = FORETUNE_HOME=$(CURDIR)/$(VENV)/lint-home
+LINT_HOME = FORETUNE_HOME=$(CURDIR)/$(VENV)/lint-home
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-postgres lint format bench screenshots docs constraints
@@ -48,9 +48,9 @@ lint: $(STAMP) ## Style, types, import contracts, migrations, templates, API sch
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(NICE_HOME) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(LINT_HOME) $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet $(DJANGO_TEMPLATES)
-	$(NICE_HOME) $(BIN)/python manage.py spectacular --fail-on-warn --validate --file /dev/null
+	$(LINT_HOME) $(BIN)/python manage.py spectacular --fail-on-warn --validate --file /dev/null
 
 format: $(STAMP) ## Put the code into shape
 	$(BIN)/ruff check --fix .
