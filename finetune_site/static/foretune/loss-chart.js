@@ -132,7 +132,7 @@ class LossChart extends HTMLElement {
       const text = shape("text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, this.svg);
       text.textContent = Number((this.#logarithmic ? 10 ** tick : tick).toPrecision(3));
     }
-    for (const tick of ticks(this.first, this.last, Math.max(2, Math.min(8, width / 90))).filter(Number.isInteger))
+    for (const tick of ticks(this.first, this.last, Math.max(2, Math.min(8, width / 60))).filter(Number.isInteger))
       shape("text", { x: this.x(tick), y: height - 8, "text-anchor": "middle" }, this.svg).textContent = tick;
   }
 
