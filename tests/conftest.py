@@ -18,8 +18,10 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_site.settings"  # in pyproject.
 
 import django  # noqa: E402
 import pytest  # noqa: E402
+from django.conf import settings  # noqa: E402
 
 django.setup()
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # hard hashing is Django's to test
 
 
 def _browser() -> bool:
