@@ -112,7 +112,7 @@ def _disk_full(error: BaseException, run: RunFile | None) -> Finding | None:
 
 
 def _package_missing(error: BaseException, run: RunFile | None) -> Finding | None:
-    if not isinstance(error, ImportError):
+    if not isinstance(error, ImportError) or (error.name or "").startswith("jobs"):  # our own code is not a package
         return None
     if "bitsandbytes" in str(error) and run is not None:
         return _bitsandbytes_missing(run)

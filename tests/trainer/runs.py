@@ -102,7 +102,7 @@ class Outcome:
 
 
 def command(run_dir: Path) -> list[str]:
-    return ["nice", sys.executable, "-m", "jobs.trainer", str(run_dir)]
+    return [sys.executable, "-m", "jobs.trainer", str(run_dir)]
 
 
 def environment() -> dict[str, str]:

@@ -57,6 +57,23 @@ def test_packed_rows_of_which_nothing_is_learnt_are_found_out(plain_qwen2: Path,
     assert_failed(outcome, "trainer.nothing-to-learn", "data.max_length")
 
 
+def test_rows_that_are_trained_on_without_any_effect_are_found_out(plain_qwen2: Path, tmp_path: Path) -> None:
+    """An empty text is one end token, after which there is nothing to foretell: loss and gradient are zero."""
+    outcome = train(make_run(tmp_path, plain_qwen2, "text", rows=[{"text": ""}] * 40))
+    assert_failed(outcome, "trainer.no-gradient", "data.dataset")
+    assert len(outcome.said("step")) == 3
+
+
+def test_a_tokenizer_that_knows_more_than_the_model_is_refused(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    model = make_tiny_model(tmp_path / "model", chat=True)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer.add_tokens(["answer"])
+    tokenizer.save_pretrained(model)
+    assert_failed(train(make_run(tmp_path / "run", model)), "trainer.unknown-token", "model.name")
+
+
 def test_a_row_that_the_template_refuses_is_named(tmp_path: Path) -> None:
     model = make_tiny_model(tmp_path / "model", chat=True)
     refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}x"

@@ -98,6 +98,10 @@ def test_another_missing_package_is_named() -> None:
     assert "scipy" in found(ModuleNotFoundError("No module named 'scipy'", name="scipy")).message
 
 
+def test_a_missing_part_of_our_own_is_not_taken_for_a_package() -> None:
+    assert finding_for(ModuleNotFoundError("No module named 'jobs.x'", name="jobs.x"), make_run_file()) is None
+
+
 def test_a_refusing_template_is_quoted() -> None:
     finding = found(TemplateError("System role not supported"))
     assert (finding.code, finding.field) == ("trainer.template-refused", "data.dataset")
