@@ -20,6 +20,8 @@ from .review import NoSuchFix, apply_fix, choices_of
 from .rulebook.settings_table import SETTINGS
 from .services import Refused, submit
 
+UNREAD = "Nothing has started yet: tick that you have read the warnings, then start."
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: PersonRequest) -> HttpResponse:
@@ -67,8 +69,9 @@ def _start(request: PersonRequest) -> HttpResponse:
     form = JobForm(request.POST, user=request.user, stage=Stage.ASKED)
     try:
         job = submit(choices=form.choices, user=request.user, confirmed="confirmed" in request.POST)
-    except Refused:
-        return _draw(request, form, summary=True, status=422)
+    except Refused as refused:
+        said = UNREAD if refused.report.ok else ""
+        return _draw(request, form, summary=True, said=said, status=200 if request.htmx else 422)
     return HttpResponseClientRedirect(job.get_absolute_url()) if request.htmx else redirect(job)
 
 

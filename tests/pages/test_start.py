@@ -44,6 +44,7 @@ def test_errors_cannot_be_confirmed_away(person: Client, good: dict[str, str]) -
 def test_a_warning_wants_its_tick(person: Client, good: dict[str, str]) -> None:
     answer = person.post("/jobs/new", good | {"training.num_epochs": "50"})
     assert answer.status_code == 422
+    assert b"Nothing has started yet: tick that you have read the warnings" in answer.content
     assert b'name="confirmed"' in answer.content
     assert not Job.objects.exists()
 
