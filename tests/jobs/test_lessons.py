@@ -1,11 +1,13 @@
-"""Six mistakes that once cost somebody hours: each is refused by the API with its cure, and again by the worker."""
+"""Six mistakes that once cost hours: each is refused by API and page with its cure, and again by the worker."""
 
 from __future__ import annotations
 
+import html
 import os
 
 import pytest
 from django.conf import settings
+from django.test import Client
 
 from jobs import attempt as attempt_module
 from jobs.attempt import Attempt
@@ -28,10 +30,26 @@ def _models(monkeypatch):
 
 
 def refusal(spec, field):
-    """The first finding on a field when the API is asked to create the job."""
+    """The first finding on a field when API and page are asked to create the job."""
     answer = make_client(make_user()).post(CREATE, spec)
     assert answer.status_code == 400 and not Job.objects.exists()
-    return next(each for each in answer.json()["findings"] if each["field"] == field)
+    finding = next(each for each in answer.json()["findings"] if each["field"] == field)
+    page = said_by_the_page(spec)
+    assert finding["message"] in page and not Job.objects.exists()
+    assert all(fix["label"] in page for fix in finding["fixes"])
+    return finding
+
+
+def said_by_the_page(spec):
+    """What somebody reads who typed the same into the form and pressed start."""
+    browser = Client()
+    browser.force_login(make_user())
+    values = {
+        path: ", ".join(value) if isinstance(value, tuple) else value for path, value in read(spec).values.items()
+    }
+    answer = browser.post("/jobs/new", {**values, "confirmed": "yes"})
+    assert answer.status_code == 422
+    return html.unescape(answer.content.decode())
 
 
 def refused_by_the_worker(spec):
