@@ -54,10 +54,11 @@ def _objects(rows: Iterable[Row]) -> Iterable[Fields]:
 
 def _kind(fields: Fields) -> Kind:
     """The format of one row. A column that is null counts only when nothing else fits."""
-    filled = {name for name, value in fields.items() if bytes(value) != b"null"}
-    for names in (filled, fields.keys()):
+    given = {name: bytes(value) for name, value in fields.items()}
+    filled = {name: value for name, value in given.items() if value != b"null"}
+    for looked_at in (filled, given):
         for each in RECOGNISED:
-            if names >= set(each.columns):
+            if each.recognises(looked_at):
                 return each.name, _conversational(each.name, fields[each.columns[-1]])
     return STRANGE
 

@@ -31,6 +31,8 @@ REASONS: Mapping[str, str] = {
     "empty-conversation": "empty conversation",
     "empty-text": "empty text",
     "empty-answer": "empty answer",
+    "unanswered": "answer ends with another's turn",
+    "no-prompt": "no prompt",
     "tool-calls": "tool calls",
     "prompt-repeated": "prompt repeated in the answer",
 }

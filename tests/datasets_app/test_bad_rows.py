@@ -45,7 +45,7 @@ BAD = [
     ("missing-field", CHAT, b'{"messages": [{"from": "human", "value": "Hi"}]}'),
     ("missing-field", PAIR, b'{"prompt": "Hi"}'),
     ("missing-field", CHOICE, b'{"prompt": "Hi", "chosen": "Ahoy"}'),
-    ("missing-field", CHOICE, b'{"chosen": "Ahoy", "rejected": "Hello"}'),
+    ("missing-field", CHOICE, b'{"prompt": "Hi", "rejected": "Hello"}'),
     ("null-content", TEXT, b'{"text": null}'),
     ("null-content", CHAT, b'{"messages": null}'),
     ("null-content", CHAT, b'{"messages": [{"role": "user", "content": null}]}'),
@@ -84,6 +84,11 @@ BAD = [
     ("empty-answer", PAIR, b'{"prompt": "Hi", "completion": ""}'),
     ("empty-answer", CHOICE, b'{"prompt": "Hi", "chosen": "", "rejected": "Hello"}'),
     ("empty-answer", CHOICE, b'{"prompt": "Hi", "chosen": "Ahoy", "rejected": " "}'),
+    ("unanswered", TURNS, b'{"prompt": [{"role": "user", "content": "Hi"}], "completion": '
+                          b'[{"role": "assistant", "content": "Ahoy"}, {"role": "user", "content": "Bye"}]}'),
+    ("no-prompt", CHOICE, b'{"prompt": "", "chosen": "Ahoy", "rejected": "Hello"}'),
+    ("no-prompt", CHOICE, b'{"chosen": "Ahoy", "rejected": "Hello"}'),
+    ("no-prompt", CHOICE, b'{"chosen": "Ahoy", "rejected": "Ahoy there"}'),
     ("tool-calls", CHAT, b'{"messages": [{"role": "assistant", "content": "Hm", "tool_calls": [{"id": "1"}]}]}'),
     ("prompt-repeated", TURNS, b'{"prompt": [{"role": "user", "content": "Hi"}], "completion": '
                                b'[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]}'),

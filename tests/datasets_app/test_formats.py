@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,9 @@ from .conftest import Read
 
 TURN = b'{"role": "assistant", "content": "Ahoy"}'
 USER = b'{"role": "user", "content": "Hi"}'
+HI = {"role": "user", "content": "Hi"}
+AHOY = {"role": "assistant", "content": "Ahoy"}
+HELLO = {"role": "assistant", "content": "Hello"}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +35,9 @@ USER = b'{"role": "user", "content": "Hi"}'
         (b'{"question": "a", "answer": "b"}', "unknown", False),
         (b'{"instruction": "a", "input": "", "output": "b"}', "unknown", False),
         (b'{"conversations": [{"from": "human", "value": "Hi"}]}', "unknown", False),
-        (b'{"chosen": "b", "rejected": "c"}', "unknown", False),
+        (b'{"chosen": "a b", "rejected": "a c"}', "preference", False),
+        (b'{"chosen": [%s, %s], "rejected": [%s, %s]}' % (USER, TURN, USER, TURN), "preference", True),
+        (b'{"conversations": [], "chosen": {"value": "b"}, "rejected": {"value": "c"}}', "unknown", False),
         (b'{"prompt": "a"}', "unknown", False),
         (b"{}", "unknown", False),
     ],
@@ -112,3 +119,30 @@ def test_good_rows_leave_out_the_bad_ones(tmp_path: Path) -> None:
     path = tmp_path / "rows"
     path.write_bytes(b'{"text": "a"}\n{"text": ""}\n{\n{"text": "b"}\n')
     assert list(good_rows(path, "text", False)) == [{"text": "a"}, {"text": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "parts"),
+    [
+        ("Hi? Ahoy", "Hi? Hello", ("Hi?", " Ahoy", " Hello")),
+        ("Who is it? Anna", "Who is it? Anton", ("Who is it?", " Anna", " Anton")),
+        ("Who?\nAnna", "Who?\nAnton", ("Who?", "\nAnna", "\nAnton")),
+        ("Hi? Ahoy", "Hi? Ahoy", ("Hi?", " Ahoy", " Ahoy")),
+        ([HI, AHOY], [HI, HELLO], ([HI], [AHOY], [HELLO])),
+        ([HI, AHOY, HI, AHOY], [HI, AHOY, HI, HELLO], ([HI, AHOY, HI], [AHOY], [HELLO])),
+        ([HI, AHOY], [HI, AHOY], ([HI], [AHOY], [AHOY])),
+    ],
+)
+def test_a_prompt_that_both_answers_begin_with_is_cut_off(
+    tmp_path: Path, chosen: Any, rejected: Any, parts: tuple[Any, Any, Any]
+) -> None:
+    path = tmp_path / "rows"
+    path.write_text(json.dumps({"chosen": chosen, "rejected": rejected}))
+    row = next(good_rows(path, "preference", isinstance(chosen, list)))
+    assert (row["prompt"], row["chosen"], row["rejected"]) == parts
+
+
+def test_answers_to_different_questions_have_no_common_prompt(read: Read) -> None:
+    other = USER.replace(b"Hi", b"Bye")
+    reading = read(b'{"chosen": [%s, %s], "rejected": [%s, %s]}' % (USER, TURN, other, TURN))
+    assert [each.code for each in reading.problems.listed] == ["no-prompt"]

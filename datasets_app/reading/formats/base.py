@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from ..tally import Tally
@@ -16,6 +17,11 @@ class RowFormat(ABC, Generic[RowType]):
     name: ClassVar[str]
     columns: ClassVar[tuple[str, ...]]
     """The columns that are trained. All other columns of a file are ignored."""
+
+    @classmethod
+    def recognises(cls, fields: Mapping[str, bytes]) -> bool:
+        """Whether a row with these fields, each as it stands in the file, has this format."""
+        return fields.keys() >= set(cls.columns)
 
     @abstractmethod
     def read(self, raw: bytes) -> RowType:

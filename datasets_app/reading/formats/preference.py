@@ -1,11 +1,19 @@
-"""A prompt with a chosen and a rejected answer, as texts or as lists of messages."""
+"""A prompt with a chosen and a rejected answer, as texts or as lists of messages.
+
+Where the prompt is no field of its own, both answers begin with it, and it is cut off here.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
+from ..problems import BadRow
 from ..tally import Tally
 from . import sides
 from .base import RowFormat
@@ -14,15 +22,15 @@ from .turns import Turn
 
 
 class TextChoice(msgspec.Struct, gc=False):
-    prompt: str
     chosen: str
     rejected: str
+    prompt: str | UnsetType = UNSET
 
 
 class TurnsChoice(msgspec.Struct, gc=False):
-    prompt: list[Turn]
     chosen: list[Turn]
     rejected: list[Turn]
+    prompt: list[Turn] | UnsetType = UNSET
 
 
 Choice = TextChoice | TurnsChoice
@@ -38,17 +46,27 @@ class Preference(RowFormat[Choice]):
         kind: type[Choice] = TurnsChoice if conversational else TextChoice
         self._decode = msgspec.json.Decoder(kind).decode
 
+    @classmethod
+    def recognises(cls, fields: Mapping[str, bytes]) -> bool:
+        """Without a prompt, answers that are objects are those of a format that keeps the prompt elsewhere."""
+        if super().recognises(fields):
+            return True
+        return all(fields.get(answer, b"")[:1] in (b'"', b"[") for answer in ("chosen", "rejected"))
+
     def read(self, raw: bytes) -> Choice:
-        row = self._decode(raw)
-        sides.check_prompt(row.prompt)
-        sides.check_answer("chosen", row.chosen, row.prompt)
-        sides.check_answer("rejected", row.rejected, row.prompt)
+        row = _with_prompt(self._decode(raw))
+        if not row.prompt:
+            raise BadRow("no-prompt", "'prompt' is empty: there is no question that one answer suits better. Fill it.")
+        prompt = _prompt(row)
+        sides.check_prompt(prompt)
+        sides.check_answer("chosen", row.chosen, prompt)
+        sides.check_answer("rejected", row.rejected, prompt)
         return row
 
     def measure(self, row: Choice, size: int, tally: Tally) -> None:
-        prompt: Side = row.prompt
+        prompt = _prompt(row)
         longer: Side = max(row.chosen, row.rejected, key=lambda side: len(sides.text(side)))
-        for side in (row.prompt, row.chosen, row.rejected):
+        for side in (prompt, row.chosen, row.rejected):
             sides.count_roles(side, tally)
         tally.equal_pairs += row.chosen == row.rejected
         tally.add(
@@ -60,6 +78,43 @@ class Preference(RowFormat[Choice]):
 
     def plain(self, row: Choice) -> dict[str, Any]:
         return {column: sides.plain(getattr(row, column)) for column in self.columns}
+
+
+def _prompt(row: Choice) -> Side:
+    """The prompt of a row that was read, which always has one."""
+    return "" if row.prompt is UNSET else row.prompt
+
+
+def _with_prompt(row: Choice) -> Choice:
+    """A row whose answers begin with the prompt, taken apart."""
+    if row.prompt is not UNSET:
+        return row
+    if isinstance(row, TextChoice):
+        end = _end_of_common_text(row.chosen, row.rejected)
+        parts: Choice = TextChoice(row.chosen[end:], row.rejected[end:], row.chosen[:end])
+    else:
+        end = _end_of_common_turns(row.chosen, row.rejected)
+        parts = TurnsChoice(row.chosen[end:], row.rejected[end:], row.chosen[:end])
+    if not end:
+        raise BadRow("no-prompt", "The row has no 'prompt', and its answers do not begin with a common one. Add it.")
+    return parts
+
+
+def _end_of_common_text(chosen: str, rejected: str) -> int:
+    """Where the last whole word that both share ends. The answers keep the blank before them, as trainers expect."""
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(chosen, rejected, strict=False))
+    common = "".join(one for one, _ in alike)
+    return len(_LAST_WORD.sub("", common).rstrip())
+
+
+_LAST_WORD = re.compile(r"\S++\Z")
+
+
+def _end_of_common_turns(chosen: list[Turn], rejected: list[Turn]) -> int:
+    """How many turns both share, not counting the last, which is the answer even where both are equal."""
+    pairs = zip(chosen[:-1], rejected[:-1], strict=False)
+    different = (number for number, (one, other) in enumerate(pairs) if one != other)
+    return next(different, max(0, min(len(chosen), len(rejected)) - 1))
 
 
 def _bytes(text: str) -> int:

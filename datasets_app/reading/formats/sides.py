@@ -20,6 +20,8 @@ def check_prompt(prompt: Side) -> None:
 def check_answer(column: str, answer: Side, prompt: Side) -> None:
     if isinstance(answer, list) and isinstance(prompt, list):
         check_turns(column, answer, answered=True)
+        if answer[-1].role != "assistant":
+            raise BadRow("unanswered", f"'{column}' ends with a turn of the {answer[-1].role}. End it with an answer.")
         if answer[: len(prompt)] == prompt:
             raise BadRow(
                 "prompt-repeated", f"'{column}' begins with the prompt's messages, which would be trained twice."
