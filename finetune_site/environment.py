@@ -144,7 +144,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
 
 
 def read_environment() -> Environment:
-    """The variables as values; raises `WrongEnvironment` naming every wrong and every unknown one."""
+    """The variables as values; raises `WrongEnvironment` naming every wrong and every misspelt one."""
     problems = list(_unknown_variables())
     try:
         environment = Environment()
@@ -164,9 +164,9 @@ def _sentence(error: Any) -> str:
 
 
 def _unknown_variables() -> Iterator[str]:
-    """A misspelt variable would be ignored in silence, and its default used."""
-    known = [variable(name) for name in Environment.model_fields]
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
-            nearest = get_close_matches(name, known, n=1)
-            yield f"{name} is not a setting." + (f" Did you mean {nearest[0]}?" if nearest else "")
+    """A misspelt variable would be ignored in silence, and its default used. Names like none of ours are others'."""
+    known = [variable(name).removeprefix(PREFIX) for name in Environment.model_fields]
+    given = (name.removeprefix(PREFIX) for name in sorted(os.environ) if name.startswith(PREFIX))
+    for name in given:
+        if name not in known and (nearest := get_close_matches(name, known, n=1, cutoff=0.7)):
+            yield f"{PREFIX}{name} is not a setting. Did you mean {PREFIX}{nearest[0]}?"

@@ -49,6 +49,11 @@ def test_a_wrong_variable_is_named_with_what_it_must_be(
     assert str(refused.value).startswith(message)
 
 
+def test_a_variable_like_none_of_ours_is_left_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORETUNE_URL", "http://localhost:8000")
+    read_environment()
+
+
 def test_a_wrong_database_address_is_not_repeated_for_it_may_hold_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "mysql://root:secret@host/db")
     with pytest.raises(WrongEnvironment) as refused:
