@@ -63,6 +63,15 @@ def _plain_name(value: str) -> str:
     return value
 
 
+def _made(folder: Path | None) -> Path | None:
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError from error
+    return folder
+
+
 Names = Annotated[tuple[str, ...], NoDecode, _split(","), "names separated by commas"]
 Folders = Annotated[tuple[Path, ...], NoDecode, _split(":"), "folders separated by colons"]
 Rate = Annotated[str, AfterValidator(_rate), "a number of calls by period, such as 600/min (sec, min, hour or day)"]
@@ -70,6 +79,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_database), "postgresql://user:passw
 PlainName = Annotated[str, AfterValidator(_plain_name), "1–80 letters, digits, dots, dashes or underscores"]
 TimeZone = Annotated[str, AfterValidator(_time_zone), "a time zone such as UTC or Europe/Berlin"]
 Folder = Annotated[Path, "a folder"]
+CacheFolder = Annotated[Path | None, AfterValidator(_made), "a folder that exists or can be made, or empty"]
 Secret = Annotated[str, "text"]
 
 
@@ -108,13 +118,18 @@ class Environment(BaseSettings):
     )
     time_zone: TimeZone = Field("UTC", description="Time zone of the pages and logs.")
     tick_seconds: float = Field(3.0, ge=0.2, le=60, description="How often the queue is looked at, in seconds.")
-    api_rate: Rate = Field("600/min", description="API calls one person may make.")
+    api_rate: Rate = Field("6000/min", description="API calls one person may make.")
     anonymous_rate: Rate = Field("60/min", description="API calls one address may make without a token.")
-    login_rate: Rate = Field("20/min", description="Calls for a token one address may make.")
+    login_rate: Rate = Field("60/min", description="Calls for a token one address may make.")
     login_failures: int = Field(5, ge=1, description="Wrong passwords in a row that lock an account for one address.")
     login_lock_minutes: int = Field(15, ge=1, description="How long such a lock lasts, in minutes.")
     token_days: int = Field(90, ge=1, le=3650, description="Days until an API token ends, unless its owner says less.")
     offline: bool = Field(False, validation_alias="HF_HUB_OFFLINE", description="Never reach the model hub.")
+    hub_cache: CacheFolder = Field(
+        None,
+        validation_alias="HF_HUB_CACHE",
+        description="The Hugging Face cache, to share one. Empty: hub/ in the home.",
+    )
     hub_token: Secret = Field(
         "", validation_alias="HF_TOKEN", repr=False, description="Token for gated models of the hub."
     )

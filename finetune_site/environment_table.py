@@ -35,7 +35,7 @@ def _default(field: FieldInfo) -> str:
             return f"`{str(value).lower()}`"
         case Path() as path:
             return f"`{path.relative_to(ROOT)}/` in the checkout"
-        case () | "":
+        case None | () | "":
             return "empty"
         case tuple(parts):
             return f"`{','.join(parts)}`"

@@ -18,7 +18,8 @@ ENVIRONMENT = read_environment()
 # Where things lie
 HOME = ENVIRONMENT.home.resolve()
 prepare_home(HOME)
-DATASETS_DIR, RUNS_DIR, LOGS_DIR, HUB_CACHE_DIR = HOME / "datasets", HOME / "runs", HOME / "logs", HOME / "hub"
+DATASETS_DIR, RUNS_DIR, LOGS_DIR = HOME / "datasets", HOME / "runs", HOME / "logs"
+HUB_CACHE_DIR = (ENVIRONMENT.hub_cache or HOME / "hub").resolve()
 LOCAL_ROOTS = [root.resolve() for root in ENVIRONMENT.local_roots or (HOME / "models",)]
 MACHINE_NAME = ENVIRONMENT.machine_name
 
@@ -56,6 +57,7 @@ MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
     "finetune_site.middleware.permissions_policy",
+    "finetune_site.middleware.RefuseUnread",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -13,6 +13,7 @@ from pathlib import Path
 _HOME = tempfile.mkdtemp(prefix="foretune-tests-")
 os.environ["FORETUNE_HOME"] = _HOME
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("HF_HUB_CACHE", None)
 os.environ["FORETUNE_MACHINE_NAME"] = "testmachine"
 os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_site.settings"  # in pyproject.toml it would be read before this
 

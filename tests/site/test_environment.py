@@ -37,6 +37,7 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
             "mysql://root:secret@host/db",
             "DATABASE_URL must be postgresql://user:password@host:5432/name",
         ),
+        ("HF_HUB_CACHE", "/dev/null/hub", "HF_HUB_CACHE must be a folder that exists or can be made, or empty; got"),
         ("FORETUNE_HOEM", "x", "FORETUNE_HOEM is not a setting. Did you mean FORETUNE_HOME?"),
     ],
 )
@@ -73,6 +74,7 @@ def test_all_wrong_variables_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -
     ("name", "value", "read"),
     [
         ("FORETUNE_ALLOWED_HOSTS", "tune.example.org, localhost", ("tune.example.org", "localhost")),
+        ("HF_HUB_CACHE", "", None),
         ("FORETUNE_LOCAL_ROOTS", "/srv/a:/srv/b", (Path("/srv/a"), Path("/srv/b"))),
         ("FORETUNE_DEBUG", "on", True),
         ("FORETUNE_API_RATE", "5/sec", "5/sec"),
