@@ -40,7 +40,7 @@ class Child:
 
     def start(self) -> None:
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(  # noqa: S603
+            self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 self.command,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ class Child:
         self.process.wait()
 
     def _session(self) -> Iterator[psutil.Process]:
-        assert self.process is not None  # noqa: S101
+        assert self.process is not None  # noqa: S101 - asked only after start
         for candidate in psutil.process_iter():
             try:
                 if os.getsid(candidate.pid) == self.process.pid:

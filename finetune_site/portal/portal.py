@@ -27,6 +27,7 @@ from .readiness import (
     wait_until_ready,
 )
 
+OWN_NAMES = ("127.0.0.1", "[::1]")  # by which this portal asks itself whether it is ready
 STEADY_SECONDS = 10  # a child that lived this long did start
 GIVE_UP_AFTER = 5  # starts in a row that it did not
 
@@ -46,7 +47,7 @@ class Portal:
 
     @property
     def address(self) -> str:
-        host = "localhost" if self.host in ("0.0.0.0", "127.0.0.1", "::") else self.host  # noqa: S104
+        host = "localhost" if self.host in ("0.0.0.0", "127.0.0.1", "::") else self.host  # noqa: S104 - compared, not bound
         return f"http://{host}:{self.port}"
 
     @contextmanager
@@ -97,12 +98,12 @@ class Portal:
         wait_until_ready(self.host, self.port, self._has_no_web)
 
     def _web(self, listener: socket.socket) -> Child:
-        hosts = [*settings.ENVIRONMENT.allowed_hosts, socket.gethostname(), self.host]
+        hosts = {*settings.ENVIRONMENT.allowed_hosts, *OWN_NAMES, socket.gethostname(), self.host}
         return Child(
             "web",
             [sys.executable, "-m", "finetune_site.portal.web", str(listener.fileno())],
             log_file("web"),
-            {"FORETUNE_ALLOWED_HOSTS": ",".join(hosts), "PYTHONPATH": str(ROOT)},
+            {"FORETUNE_ALLOWED_HOSTS": ",".join(sorted(hosts)), "PYTHONPATH": str(ROOT)},
             pass_fds=[listener.fileno()],
         )
 

@@ -113,12 +113,19 @@ def wait_until_ready(host: str, port: int, given_up: Callable[[], bool]) -> None
 
 def _unready(host: str, port: int) -> str:
     """Why /healthz is not content, or nothing."""
-    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked of, not bound
     asked = f"[{asked}]" if ":" in asked else asked
     try:
         with urlopen(f"http://{asked}:{port}/healthz", timeout=5):
             return ""
     except HTTPError as answer:
-        return str(json.loads(answer.read()).get("reason"))
+        return _reason(answer.read()) or f"/healthz answers {answer.code}"
     except (URLError, OSError) as error:
         return str(error)
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["reason"])
+    except (ValueError, KeyError, TypeError):
+        return ""

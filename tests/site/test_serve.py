@@ -124,6 +124,16 @@ def test_a_cluster_that_takes_no_tasks_any_more_is_replaced(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_it_gets_ready_when_only_the_name_of_a_proxy_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORETUNE_ALLOWED_HOSTS", "tune.example.org")
+    monkeypatch.setattr(f"{__name__}.SERVE", [*SERVE[:2], "serve", "--host", "0.0.0.0", "--port"])  # noqa: S104
+    with portal(tmp_path) as (_, address):
+        assert is_well(address.replace("localhost", "127.0.0.1"))
+
+
+@pytest.mark.slow
 def test_ctrl_c_is_a_clean_end(tmp_path: Path) -> None:
     with portal(tmp_path) as (process, _):
         process.send_signal(signal.SIGINT)
