@@ -24,6 +24,7 @@ from .rulebook.settings_table import SETTINGS
 from .rulebook.vocabulary import FACTS, Source
 
 TARGETS = "lora.target_modules"
+CHECKPOINTING = "training.gradient_checkpointing"
 
 
 class NoSuchFix(LookupError):
@@ -32,7 +33,7 @@ class NoSuchFix(LookupError):
 
 @dataclass(frozen=True)
 class Review:
-    """One report with everything it was made from. `choices` have the recommended LoRA targets filled in."""
+    """One report with everything it was made from. `choices` have filled in what suits the model."""
 
     choices: Choices
     facts: Mapping[str, Any]
@@ -63,8 +64,8 @@ def review(choices: Choices, *, user: User | None, job: Job | None = None) -> Re
     """
     choices = _with_catalogue_name(choices)
     facts = _gather(choices, user, job)
-    filled = _with_targets(choices, facts)
-    facts = filled.facts() | facts
+    filled = _with_targets(_with_checkpointing(choices, facts), facts)
+    facts |= filled.facts() | {"given": facts["given"]}
     report = check(facts)
     return Review(filled, facts, report, estimate(_sound(facts, report)))
 
@@ -124,6 +125,14 @@ def _account_facts(user: User, job: Job | None) -> dict[str, Any]:
     others = Job.objects.active().filter(owner=user)
     earlier = others.filter(pk__lt=job.pk) if job else others
     return {"active_jobs": earlier.count(), "active_jobs_limit": settings.ENVIRONMENT.max_active_jobs}
+
+
+def _with_checkpointing(choices: Choices, facts: Mapping[str, Any]) -> Choices:
+    """No gradient checkpointing where the architecture has none and nobody asked for it."""
+    unread = any(path == CHECKPOINTING for path, _, _ in choices.unreadable)
+    if unread or CHECKPOINTING in choices.values or facts.get("supports_checkpointing", True):
+        return choices
+    return choices.changed({CHECKPOINTING: False})
 
 
 def _with_targets(choices: Choices, facts: Mapping[str, Any]) -> Choices:

@@ -15,7 +15,7 @@ from .models import BaseModel, Download, ModelFamily
 from .seed import UNKNOWN
 
 
-class FamilyResource(resources.ModelResource):  # type: ignore[misc]
+class FamilyResource(resources.ModelResource):  # type: ignore[misc]  # the library is untyped
     """Families by name; every row is validated as in the form."""
 
     class Meta:
@@ -26,7 +26,7 @@ class FamilyResource(resources.ModelResource):  # type: ignore[misc]
         skip_unchanged = True
 
 
-class ModelResource(resources.ModelResource):  # type: ignore[misc]
+class ModelResource(resources.ModelResource):  # type: ignore[misc]  # the library is untyped
     """Models by name, with the name of their family."""
 
     family = fields.Field("family", "family", widgets.ForeignKeyWidget(ModelFamily, "name"))
@@ -40,7 +40,7 @@ class ModelResource(resources.ModelResource):  # type: ignore[misc]
 
 
 @admin.register(ModelFamily)
-class ModelFamilyAdmin(ImportExportModelAdmin):  # type: ignore[misc]
+class ModelFamilyAdmin(ImportExportModelAdmin):  # type: ignore[misc]  # the library is untyped
     resource_classes = (FamilyResource,)
     list_display = ("name", "types", "targets", "supports_chat", "position_table", "trainable")
     list_filter = ("supports_chat", "position_table", "packing_leaks", "supports_checkpointing")
@@ -68,7 +68,7 @@ class ModelFamilyAdmin(ImportExportModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(BaseModel)
-class BaseModelAdmin(ImportExportModelAdmin):  # type: ignore[misc]
+class BaseModelAdmin(ImportExportModelAdmin):  # type: ignore[misc]  # the library is untyped
     resource_classes = (ModelResource,)
     list_display = ("name", "family", "source", "parameters", "context_length", "supports_chat", "gated", "files")
     list_filter = ("source", "gated", "supports_chat", "family")

@@ -12,6 +12,7 @@ import humanize
 from django.conf import settings
 from django.db.models import Q
 
+from .cache import State
 from .hub_files import repository_folder
 from .knowledge import Knowledge, know
 from .models import BaseModel
@@ -32,6 +33,10 @@ class ModelChoice:
     context_length: int | None
     supports_chat: bool
     lora_targets: tuple[str, ...]
+
+    @property
+    def at_hand(self) -> bool:
+        return self.cache in (State.CACHED, State.LOCAL)
 
     @property
     def label(self) -> str:
@@ -96,7 +101,7 @@ def _at_hand() -> Iterator[Knowledge]:
 def choices() -> list[ModelChoice]:
     """Every model for the selector, those at hand first."""
     offered = [choice(know(model)) for model in BaseModel.objects.select_related("family")]
-    return sorted(offered, key=lambda each: (each.cache not in ("cached", "local"), each.name.lower()))
+    return sorted(offered, key=lambda each: (not each.at_hand, each.name.lower()))
 
 
 def choice(known: Knowledge) -> ModelChoice:

@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm  # type: ignore[import-untyped]  # has no types
 
 from finetune_site.problems import Problem, new_reference
 from jobs.rulebook.findings import Finding
@@ -194,7 +194,7 @@ class Interrupted(Exception):
 def _bar(stop: threading.Event) -> type[tqdm[Any]]:
     """A progress bar that shows nothing; it is the library's only way to be stopped."""
 
-    class Silent(tqdm):  # type: ignore[misc]
+    class Silent(tqdm):  # type: ignore[misc]  # has no types
         def __init__(self, *args: Any, **options: Any) -> None:
             options.pop("name", None)
             super().__init__(*args, **(options | {"disable": True}))

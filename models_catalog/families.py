@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from .models import ModelFamily
 from .seed import UNKNOWN
 
-# Accepted by PEFT by name, but without a gradient or refused when the adapter is put in.
-REFUSED = {
+# Linear, so that all-linear reaches them; but PEFT refuses them, they get no gradient, or the first step fails.
+UNFIT = {
     "mamba": {"out_proj", "dt_proj"},
     "falcon_mamba": {"out_proj", "dt_proj"},
     "mamba2": {"out_proj"},
     "falcon_h1": {"out_proj"},
     "nemotron_h": {"out_proj"},
     "jamba": {"dt_proj"},
+    "phimoe": {"router"},
 }
 
 

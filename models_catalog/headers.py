@@ -16,6 +16,8 @@ from typing import Any
 LARGEST_HEADER = 32 * 1024**2  # the largest of published models is about 1 MB
 SIDE_TOWERS = {"visual", "vision_tower", "vision_model", "audio_tower", "multi_modal_projector"}
 ROUTERS = {"gate", "router", "shared_expert_gate", "wg"}
+EMBEDDINGS = {"embed_tokens", "embed_in", "wte", "word_embeddings"}
+HEADS = {"lm_head", "embed_out"}
 NOT_LINEAR = {"wte", "wpe", "lm_head", "head", "score", "decoder", "A_log"}
 
 
@@ -30,6 +32,8 @@ class Modules:
     dense: set[str] = field(default_factory=set)
     experts: set[str] = field(default_factory=set)
     routers: set[str] = field(default_factory=set)
+    embeddings: set[str] = field(default_factory=set)
+    heads: set[str] = field(default_factory=set)
     parameters: int = 0
 
     def add(self, name: str, shape: list[int]) -> None:
@@ -38,6 +42,9 @@ class Modules:
         if last != "weight" or len(shape) != 2 or not path or SIDE_TOWERS.intersection(path):
             return
         leaf = path[-1]
+        if leaf in EMBEDDINGS | HEADS:
+            (self.heads if leaf in HEADS else self.embeddings).add(leaf)
+            return
         if leaf.isdigit() or (leaf in NOT_LINEAR and leaf not in ROUTERS) or "embed" in leaf:
             return
         self._group(leaf, path).add(leaf)

@@ -9,7 +9,7 @@ from functools import cached_property
 import humanize
 
 from .cache import CacheState, cache_state, files_at_hand
-from .families import REFUSED, family_of
+from .families import UNFIT, family_of
 from .files import ModelFiles
 from .models import BaseModel, Download, ModelFamily
 from .seed import UNKNOWN
@@ -50,8 +50,24 @@ class Knowledge:
             return known
         found = self.files.modules
         names = found.dense | (found.routers & set(known)) | set(self.expert_modules)
-        names -= REFUSED.get(self.files.model_type, set())
+        names |= found.embeddings if found.heads else set()
+        names -= set(self.unfit_modules)
         return (*(name for name in known if name in names), *sorted(names.difference(known)))
+
+    @property
+    def unfit_modules(self) -> tuple[str, ...]:
+        """Linear modules that all-linear would reach and that cannot be adapted; of every architecture in question."""
+        types = [self.files.model_type] if self.files else self.family.model_types
+        unfit = [UNFIT.get(each, set()) for each in types]
+        return tuple(sorted(set.intersection(*unfit))) if unfit else ()
+
+    @property
+    def tied_embedding(self) -> str | None:
+        """The embedding, where the output head is the same matrix; empty where it is not."""
+        modules = self.files.modules if self.files else None
+        if modules is None:
+            return None
+        return "" if modules.heads else min(modules.embeddings, default="")
 
     @property
     def lora_targets(self) -> tuple[str, ...]:
@@ -60,7 +76,12 @@ class Knowledge:
         if not self.lora_modules:
             return recommended
         present = tuple(name for name in recommended if name in self.lora_modules)
-        return present or tuple(name for name in self.lora_modules if name not in self.expert_modules)
+        return present or tuple(name for name in self.lora_modules if name not in self._seldom_adapted)
+
+    @property
+    def _seldom_adapted(self) -> set[str]:
+        embeddings = self.files.modules.embeddings if self.files and self.files.modules else set()
+        return {*self.expert_modules, *embeddings}
 
     @property
     def expert_modules(self) -> tuple[str, ...]:
@@ -119,6 +140,8 @@ class Knowledge:
             "lora_modules": self.lora_modules or None,
             "lora_targets": self.lora_targets,
             "expert_modules": self.expert_modules,
+            "unfit_modules": self.unfit_modules,
+            "tied_embedding": self.tied_embedding,
             "supports_chat": self.supports_chat,
             "context_length": self.context_length,
             "position_table": self.family.position_table,

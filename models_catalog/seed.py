@@ -18,7 +18,7 @@ UNKNOWN = "Unknown"
 APACHE = "apache-2.0"
 
 NEEDS_CONV = "Packing fails without the causal_conv1d package."
-NO_ROUTER_COUNT = "TRL adds a router loss for it and looks for num_experts, which its configuration lacks."
+NO_BALANCE_LOSS = "Trained without the experts' balance loss, which TRL cannot compute for it."
 OTHER_LOSS = "TRL computes its loss without a step of the model's head, so that it would learn the wrong thing."
 
 
@@ -142,8 +142,8 @@ FAMILIES = (
            notes="Targets reach attention only, not the experts."),
     Family("Granite MoE", ("granitemoe", "granitemoehybrid"), (r"granite-.*-a\d+00m", r"granite-4"),
            ATTENTION, (*ATTENTION, "in_proj", "out_proj", "input_linear", "output_linear"), supports_chat=True,
-           packing_leaks=True, untrainable=NO_ROUTER_COUNT),
-    Family("Phi MoE", ("phimoe",), (r"phi-3\.5-moe",), ATTENTION, supports_chat=True, untrainable=NO_ROUTER_COUNT),
+           packing_leaks=True, notes=NO_BALANCE_LOSS),
+    Family("Phi MoE", ("phimoe",), (r"phi-3\.5-moe",), ATTENTION, supports_chat=True, notes=NO_BALANCE_LOSS),
     Family("Llama 4", ("llama4_text", "llama4"), (r"llama-4",), SEVEN, supports_chat=True,
            untrainable="TRL cannot read the hidden states of this architecture."),
     # State-space models and hybrids.

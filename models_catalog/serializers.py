@@ -37,7 +37,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     cache = serializers.CharField(source="cache.state")
     bytes_on_disk = serializers.IntegerField(source="cache.bytes_on_disk")
     bytes_to_fetch = serializers.IntegerField(source="cache.bytes_to_fetch", allow_null=True)
-    source = serializers.ChoiceField(  # type: ignore[assignment]
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field called as an attribute of fields
         BaseModel.Source.choices, source="model.source"
     )
     gated = serializers.BooleanField(source="model.gated")
@@ -53,7 +53,7 @@ class RegisterSerializer(serializers.Serializer[Any]):
     """What staff say about a model to add. Everything is judged by the services, so that all is said at once."""
 
     name = serializers.CharField(allow_blank=True, default="")
-    source = serializers.CharField(  # type: ignore[assignment]
+    source = serializers.CharField(  # type: ignore[assignment]  # a field called as an attribute of fields
         allow_blank=True, default="", help_text="hub or local"
     )
     path = serializers.CharField(allow_blank=True, default="", help_text="Absolute path of a local folder.")

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .memory import Part, Plan, Shape, lora_parameters, peak, total
+from .rules.cache import TO_FETCH
 from .rules.lora_targets import is_all_linear, leaf, pieces
 from .steps import held_out, total_steps
 from .vocabulary import FACTS
 from .words import names
-
-TO_FETCH = ("absent", "partial")
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,6 @@ class Report:
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity is severity)
 
-    def on(self, path: str | None) -> tuple[Finding, ...]:
-        """The findings about one field; `None` gives those about the job as a whole."""
-        return tuple(finding for finding in self.findings if finding.field == path)
-
     @property
     def errors(self) -> tuple[Finding, ...]:
         return self.of(Severity.ERROR)

@@ -40,6 +40,8 @@ _MODEL = {
     "lora_modules": "names of all modules of the model that can carry LoRA (last part of their path)",
     "lora_targets": "recommended LoRA target modules",
     "expert_modules": "names of modules that PEFT adapts as 3-D expert parameters",
+    "unfit_modules": "linear modules that all-linear reaches and that cannot be adapted in this architecture",
+    "tied_embedding": "name of the embedding, where the output head is the same matrix, else empty",
     "supports_chat": "the tokenizer has a chat template",
     "chat_model": "name of a model at hand that has a chat template",
     "context_length": "tokens the model was built for",

@@ -10,6 +10,7 @@ from jobs.models import State
 from jobs.review import NoSuchFix, apply_fix, choices_of, review, review_job
 from jobs.rulebook import read
 from jobs.services import submit
+from models_catalog.models import ModelFamily
 from tests.make import make_dataset, make_job, make_model, make_spec, make_user
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,19 @@ def test_targets_that_were_given_stay():
 def test_no_targets_are_filled_in_when_all_weights_are_trained():
     asked = review(make_choices(**{"lora.enabled": False}), user=make_user())
     assert asked.choices.spec()["lora"]["target_modules"] is None
+
+
+def test_checkpointing_is_left_out_where_the_model_has_none():
+    ModelFamily.objects.filter(name="Llama").update(supports_checkpointing=False)
+    asked = review(make_choices(), user=make_user())
+    assert asked.report.ok
+    assert asked.choices.spec()["training"]["gradient_checkpointing"] is False
+
+
+def test_checkpointing_that_was_asked_for_is_refused_where_the_model_has_none():
+    ModelFamily.objects.filter(name="Llama").update(supports_checkpointing=False)
+    asked = review(make_choices(**{"training.gradient_checkpointing": True}), user=make_user())
+    assert codes(asked)[0] == "model.no-gradient-checkpointing"
 
 
 def test_a_model_named_in_short_gets_its_whole_name():

@@ -15,6 +15,7 @@ from tests.make import make_family, make_model
 from .folders import edit_json, make_cached, make_hub_model, write_weights
 
 pytestmark = pytest.mark.django_db
+PROJECTIONS = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.self_attn.v_proj.weight")
 SEVEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -197,3 +198,33 @@ def test_a_check_asks_the_database_little(django_assert_max_num_queries: DjangoA
     make_model()
     with django_assert_max_num_queries(2):
         model_facts("house/tiny-chat")
+
+
+def test_an_embedding_is_a_module_where_the_head_is_another() -> None:
+    model = make_model()
+    write_weights(folder_of(model) / "model.safetensors", "model.embed_tokens.weight", "lm_head.weight", *PROJECTIONS)
+    facts = model_facts(model.name)
+    assert (facts["tied_embedding"], facts["lora_modules"]) == ("", ("q_proj", "v_proj", "embed_tokens"))
+    assert facts["lora_targets"] == ("q_proj", "v_proj")
+
+
+def test_an_embedding_that_is_also_the_head_is_told() -> None:
+    model = make_model()
+    write_weights(folder_of(model) / "model.safetensors", "model.embed_tokens.weight", *PROJECTIONS)
+    facts = model_facts(model.name)
+    assert (facts["tied_embedding"], facts["lora_modules"]) == ("embed_tokens", ("q_proj", "v_proj"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "unfit"),
+    [("mamba", ("dt_proj", "out_proj")), ("jamba", ("dt_proj",)), ("phimoe", ("router",)), ("llama", ())],
+)
+def test_modules_that_all_linear_must_not_reach_are_told(kind: str, unfit: tuple[str, ...]) -> None:
+    model = make_model()
+    edit_json(folder_of(model) / "config.json", model_type=kind)
+    assert model_facts(model.name)["unfit_modules"] == unfit
+
+
+def test_without_files_the_family_tells_what_all_linear_must_not_reach() -> None:
+    model = make_hub_model("state-spaces/mamba-130m-hf", family="Mamba")
+    assert model_facts(model.name)["unfit_modules"] == ("dt_proj", "out_proj")

@@ -23,6 +23,8 @@ _MODEL = {
     "packing_leaks": False,
     "position_table": False,
     "expert_modules": (),
+    "unfit_modules": (),
+    "tied_embedding": "",
     "disagreements": (),
     "supports_chat": False,
 }

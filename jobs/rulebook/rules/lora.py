@@ -120,3 +120,56 @@ def experts_targeted(
         return None
     fix = recommended(lora_targets)
     return broken(fix=fix, experts=names(experts), model=model, advice=f"{fix.label} unless you mean it.")
+
+
+@rule(
+    code="lora.all-linear-unfit",
+    severity=Severity.ERROR,
+    field="lora.target_modules",
+    message="all-linear reaches {unfit} of {model}, which {is_or_are} computed past any adapter: PEFT refuses to "
+    "start, or trains without a gradient there. {advice}",
+    breaks={
+        "target_modules": "all-linear",
+        "unfit_modules": ("dt_proj", "out_proj"),
+        "lora_modules": ("in_proj", "x_proj"),
+        "lora_targets": ("in_proj", "x_proj"),
+        "model": "state-spaces/mamba-130m-hf",
+    },
+)
+def all_linear_unfit(
+    target_modules: Targets,
+    unfit_modules: Collection[str],
+    lora_targets: Collection[str] = (),
+    model: str = "this model",
+) -> Broken | None:
+    """Some architectures use the weights of a linear layer without calling the layer, so an adapter has no say."""
+    if not isinstance(target_modules, str) or not is_all_linear(target_modules) or not unfit_modules:
+        return None
+    fix = recommended(lora_targets)
+    verb = "is" if len(unfit_modules) == 1 else "are"
+    return broken(fix=fix, unfit=names(unfit_modules), model=model, is_or_are=verb, advice=f"{fix.label}.")
+
+
+@rule(
+    code="lora.tied-embedding",
+    severity=Severity.ERROR,
+    field="lora.target_modules",
+    message="{embedding} of {model} is also its output head. An adapter would change the one and not the other, and "
+    "a merged model would answer differently from the trained one. {advice}",
+    breaks={
+        "target_modules": ("q_proj", "embed_tokens"),
+        "tied_embedding": "embed_tokens",
+        "lora_targets": ("q_proj", "v_proj"),
+        "lora_modules": ("q_proj", "v_proj"),
+        "model": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    },
+)
+def tied_embedding(
+    target_modules: Targets, tied_embedding: str, lora_targets: Collection[str] = (), model: str = "this model"
+) -> Broken | None:
+    """Nothing complains while it trains; the difference shows when the adapter is merged."""
+    if isinstance(target_modules, str) or not tied_embedding or tied_embedding not in map(leaf, pieces(target_modules)):
+        return None
+    others = tuple(name for name in pieces(target_modules) if leaf(name) != tied_embedding)
+    fix = use("lora.target_modules", others, f"Use {names(others)}") if others else recommended(lora_targets)
+    return broken(fix=fix, embedding=tied_embedding, model=model, advice=f"{fix.label}.")

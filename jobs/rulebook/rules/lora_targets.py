@@ -252,13 +252,14 @@ def target_case(target_modules: Targets, lora_modules: Collection[str]) -> Broke
     return broken(fix=fix, wrong=names(spelt), right=names(list(spelt.values())), advice=advice([fix]))
 
 
-def _sorted_out(targets: Targets, modules: Collection[str]) -> tuple[list[str], list[str]]:
+def _sorted_out(targets: Targets, modules: Collection[str], tied_embedding: str | None) -> tuple[list[str], list[str]]:
     """Names that are modules, and names that are nothing any other rule speaks of."""
     if isinstance(targets, str) or any(means_all_linear(name) for name in pieces(targets)):
         return [], []
     matching = [name for name in pieces(targets) if _existing([name], modules) or _other_case(name, modules)]
     known = set(matching)
-    unknown = [name for name in pieces(targets) if name not in known and leaf(name) not in OUTPUT_HEADS]
+    others_speak_of = {*OUTPUT_HEADS, tied_embedding}
+    unknown = [name for name in pieces(targets) if name not in known and leaf(name) not in others_speak_of]
     return matching, unknown
 
 
@@ -280,9 +281,10 @@ def unknown_target(
     lora_modules: Collection[str],
     lora_targets: Collection[str] = (),
     model: str = "this model",
+    tied_embedding: str | None = None,
 ) -> Broken | None:
     """Targets copied from a recipe for another family are the most frequent mistake in LoRA jobs."""
-    matching, unknown = _sorted_out(target_modules, lora_modules)
+    matching, unknown = _sorted_out(target_modules, lora_modules, tied_embedding)
     if matching or not unknown:
         return None
     fix = recommended(lora_targets)
@@ -308,9 +310,10 @@ def partly_unknown_target(
     lora_modules: Collection[str],
     lora_targets: Collection[str] = (),
     model: str = "this model",
+    tied_embedding: str | None = None,
 ) -> Broken | None:
     """A partly matching list trains a smaller adapter than was asked for, with no error and no warning."""
-    matching, unknown = _sorted_out(target_modules, lora_modules)
+    matching, unknown = _sorted_out(target_modules, lora_modules, tied_embedding)
     if not matching or not unknown:
         return None
     keep, replace = use(PATH, tuple(matching), f"Keep {names(matching)}"), recommended(lora_targets)
