@@ -60,10 +60,10 @@ def upload(request: PersonRequest) -> HttpResponse:
             owner=request.user, name=request.POST.get("name", ""), upload=_sent_file(request)
         )
     except Problem as refused:
-        if request.headers.get("HX-Request"):
+        if request.htmx:
             return render(request, "datasets/_upload_findings.html", {"refused": refused}, status=422)
         return _list_page(request, refused)
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         return HttpResponseClientRedirect(dataset.get_absolute_url())
     return redirect(dataset)
 
@@ -80,7 +80,7 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
     """The page of one dataset. While it is read, htmx asks for the progress until there is something to show."""
     services.revive_stalled(owner=request.user)
     dataset = _own(request, pk)
-    if request.headers.get("HX-Request"):
+    if request.htmx:
         if dataset.status != Dataset.Status.READING:
             return HttpResponseClientRefresh()
         return render(request, "datasets/_reading.html", {"dataset": dataset})

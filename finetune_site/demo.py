@@ -72,7 +72,7 @@ def followed(job: Job) -> Iterator[Job]:
 
 def answers(job: Job) -> dict[str, str]:
     """What the model says to the same prompt `before` and `after` the training."""
-    assert job.base_model is not None  # noqa: S101
+    assert job.base_model is not None  # noqa: S101 - it has just been trained
     command = [sys.executable, "-m", "jobs.trainer.answer", job.base_model.path]
     command += ["--adapter", str(job.run_dir / "output"), "--compare", PROMPT]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(settings.HOME / "hub")}

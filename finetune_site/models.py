@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
-from django.utils import timezone
 from knox.models import AbstractAuthToken
 
 
-class ApiToken(AbstractAuthToken):  # type: ignore[misc]
+class ApiToken(AbstractAuthToken):  # type: ignore[misc]  # the library is untyped
     """A token for programs. Only a digest is kept, so it can be shown once and never again."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False, help_text="Names it in addresses.")
@@ -21,7 +20,3 @@ class ApiToken(AbstractAuthToken):  # type: ignore[misc]
 
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
-
-    @property
-    def has_ended(self) -> bool:
-        return self.expiry is not None and self.expiry <= timezone.now()

@@ -21,7 +21,8 @@ from finetune_site.problems import Problem, problem
 
 from . import services
 from .artifact_files import artifact_path, send_file
-from .history import ApiJobFilter, curve
+from .curves import curve
+from .filters import ApiFilter
 from .models import Job
 from .review import review
 from .run_folder import RunFolder
@@ -53,7 +54,7 @@ class OwnJobs(GenericAPIView[Job]):
 class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job]):
     serializer_class = JobSerializer
     lookup_value_converter = "int"
-    filterset_class = ApiJobFilter
+    filterset_class = ApiFilter
     search_fields = ("name",)
     ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
 

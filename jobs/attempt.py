@@ -22,10 +22,10 @@ from finetune_site.environment import ROOT
 from models_catalog.cache import cache_state
 from models_catalog.downloads import fetch_model
 
+from .database_away import keep_trying, unless_away
 from .machine import gpu_count
 from .models import Job, State
 from .outcomes import conclude, explain, fail
-from .patience import insist, patiently
 from .progress import Progress
 from .review import review_job
 from .run_folder import RunFolder
@@ -66,9 +66,9 @@ class Attempt:
                     model = self._fetch_model()
                     self._write_inputs(model)
                     exit_code = self._train()
-                    insist(lambda: conclude(self.job, exit_code=exit_code))
+                    keep_trying(lambda: conclude(self.job, exit_code=exit_code))
         finally:
-            patiently(ring, None)
+            unless_away(ring, None)
 
     def _shut_down(self, signal_number: int, frame: FrameType | None) -> None:
         self.shutting_down = True
@@ -79,20 +79,20 @@ class Attempt:
         try:
             yield
         except Stopped:
-            insist(lambda: conclude(self.job, exit_code=None))
+            keep_trying(lambda: conclude(self.job, exit_code=None))
         except Exception as error:
             finding = explain(error)
-            insist(lambda: fail(self.job, finding.as_dict()))
+            keep_trying(lambda: fail(self.job, finding.as_dict()))
 
     def _still_allowed(self) -> bool:
         """The rules, asked again on this machine with everything as it is today."""
-        asked = insist(lambda: review_job(self.job))
+        asked = keep_trying(lambda: review_job(self.job))
         if asked.report.ok:
             return True
         first = asked.report.errors[0].as_dict()
         findings = asked.report.as_dict()["findings"]
         refused = {"reason": first["message"], "error": first, "result": {"findings": findings}}
-        insist(lambda: move(self.job, State.REFUSED, **refused))
+        keep_trying(lambda: move(self.job, State.REFUSED, **refused))
         return False
 
     def _fetch_model(self) -> Path:
@@ -112,7 +112,7 @@ class Attempt:
             raise LookupError("The dataset was deleted.")  # the review has just found it
         rows = write_whole(self.folder.train_file, self._lines(dataset))
         self.job.result = {"rows_of_dataset": dataset.rows, "rows_left_out": dataset.rows - rows}
-        insist(lambda: record(self.job, result=self.job.result))
+        keep_trying(lambda: record(self.job, result=self.job.result))
         run_file = RunFile(
             job=self.job.pk,
             attempt=self.job.attempt,
@@ -135,7 +135,7 @@ class Attempt:
     def _train(self) -> int:
         """Start the trainer and follow it to its end; answers its exit code."""
         with self.folder.log_file.open("ab") as log:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
                 trainer_command(self.folder.path),
                 cwd=ROOT,
                 env=self._environment(),
@@ -148,7 +148,7 @@ class Attempt:
         try:
             self.folder.trainer_pid.write_text(str(process.pid))
             starting = {"text": "Starting the trainer"}
-            insist(lambda: move(self.job, State.RUNNING, reason="Training starts.", progress=starting))
+            keep_trying(lambda: move(self.job, State.RUNNING, reason="Training starts.", progress=starting))
             return self._follow(process)
         except Stopped:
             return stop(process)
@@ -182,12 +182,12 @@ class Attempt:
         self._next_beat = now + BEAT
         if self.shutting_down:
             raise Stopped
-        patiently(self._stop_if_asked, None)
+        unless_away(self._stop_if_asked, None)
         if "text" in row:
             row = {"progress": row}
         if row == self._written and now < self._next_lease:
             return
-        if patiently(lambda: record(self.job, **row), True):
+        if unless_away(lambda: record(self.job, **row), True):
             self._written, self._next_lease = row, now + LEASE_EVERY
         else:
             raise Stopped
@@ -250,7 +250,7 @@ def write_whole(path: Path, parts: Iterable[str]) -> int:
     growing = path.with_name(f"{path.name}.part")
     count = 0
     with growing.open("w", encoding="utf-8") as file:
-        for count, part in enumerate(parts, start=1):  # noqa: B007
+        for count, part in enumerate(parts, start=1):  # noqa: B007 - counted, and read after the loop
             file.write(part)
     growing.replace(path)
     return count

@@ -40,7 +40,7 @@ class SettingField(serializers.Field[Any, Any, Any, Any]):
         return SettingField(self.setting)
 
 
-class SettingSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+class SettingSchema(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # the library is untyped
     """How a setting is described in the OpenAPI schema."""
 
     target_class = SettingField

@@ -1,4 +1,4 @@
-"""Narrowing the history of jobs."""
+"""Narrowing the history of jobs: on its page, and in the API."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from models_catalog.models import BaseModel
 from .models import Job, State
 from .rulebook.settings_table import SETTINGS
 
+METHODS = SETTINGS["training.method"].choices
 
-class JobFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Search in names; state, method and model exactly."""
+
+class PageFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library is untyped
+    """One box for all names; state, method and model as selectors of what there is."""
 
     search = django_filters.CharFilter(method="find", label="Search", widget=forms.TextInput(attrs={"type": "search"}))
     state = django_filters.ChoiceFilter(choices=State.choices, empty_label="Any state")
     method = django_filters.ChoiceFilter(
         field_name="spec__training__method",
-        choices=[(value, value.upper()) for value in SETTINGS["training.method"].choices],
+        choices=[(value, value.upper()) for value in METHODS],
         label="Method",
         empty_label="Any method",
     )
@@ -45,3 +47,15 @@ class JobFilter(django_filters.FilterSet):  # type: ignore[misc]
         return jobs.filter(
             Q(name__icontains=text) | Q(dataset__name__icontains=text) | Q(spec__model__name__icontains=text)
         )
+
+
+class ApiFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library is untyped
+    """Any of several states; method and name of the model exactly."""
+
+    state = django_filters.MultipleChoiceFilter(choices=State.choices)
+    method = django_filters.ChoiceFilter(field_name="spec__training__method", choices=list(METHODS.items()))
+    model = django_filters.CharFilter(field_name="base_model__name")
+
+    class Meta:
+        model = Job
+        fields: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ class JobPage:
         self.drawn_paths = set(drawn)
 
     def _fields(self, paths: Iterable[str]) -> Fields:
-        return [self.form[path] for path in paths]  # type: ignore[misc]
+        return [self.form[path] for path in paths]  # type: ignore[misc]  # fields of JobForm bind to SettingBoundField
 
     @property
     def model_and_data(self) -> Fields:

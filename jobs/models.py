@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -29,7 +30,7 @@ ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REFUSED)
 
 
 class JobQuerySet(models.QuerySet["Job"]):
-    def visible_to(self, user: settings.AUTH_USER_MODEL) -> JobQuerySet:  # type: ignore[name-defined]
+    def visible_to(self, user: User) -> JobQuerySet:
         """Staff see every job, other people their own."""
         return self if user.is_staff else self.filter(owner=user)
 

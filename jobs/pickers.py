@@ -16,8 +16,8 @@ Grouped = list[tuple[str, Any]]
 def model_choices(chosen: Any) -> Grouped:
     """Models at hand first, then those to download. A name the catalogue lacks is kept, so that it is not lost."""
     offered = catalogue.choices()
-    here = [(model.name, model.label) for model in offered if model.cache in ("cached", "local")]
-    there = [(model.name, model.label) for model in offered if model.cache not in ("cached", "local")]
+    here = [(model.name, model.label) for model in offered if model.at_hand]
+    there = [(model.name, model.label) for model in offered if not model.at_hand]
     groups: Grouped = [("", "Choose a model…"), ("On this machine", here), ("To download", there)]
     known = {name for name, _ in here + there}
     return groups if not chosen or chosen in known else [*groups, (str(chosen), f"{chosen} · not in the catalogue")]

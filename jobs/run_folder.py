@@ -16,7 +16,7 @@ MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names of the files of an attempt; the trainer is given the folder and writes the last five."""
+    """Names of the files of an attempt. The trainer is given the folder; the last four hold what it says and makes."""
 
     path: Path
 

@@ -21,7 +21,7 @@ ON_WARNING = ("accept", "refuse")
 
 
 class FixSerializer(serializers.Serializer[Any]):
-    label = serializers.CharField()  # type: ignore[assignment]
+    label = serializers.CharField()  # type: ignore[assignment]  # a field called as an attribute of fields
     changes = serializers.DictField(help_text="Settings to change, by dotted name.")
     action = serializers.DictField(allow_null=True, help_text="What else the cure does, such as converting the data.")
 

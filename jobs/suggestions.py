@@ -37,9 +37,9 @@ def _fitting(review: Review) -> dict[str, Any]:
 
 
 def _pairs(review: Review) -> Iterator[tuple[str, str]]:
-    chosen = review.facts.get("method"), review.facts.get("strategy")
-    if all(chosen):
-        yield chosen  # type: ignore[misc]
+    method, strategy = review.facts.get("method"), review.facts.get("strategy")
+    if method and strategy:
+        yield method, strategy
     yield from product(SETTINGS["training.method"].choices, SETTINGS["data.strategy"].choices)
 
 

@@ -10,7 +10,7 @@ import humanize
 from .models import Job
 
 
-class JobTable(tables.Table):  # type: ignore[misc]
+class JobTable(tables.Table):  # type: ignore[misc]  # the library is untyped
     """Columns a person compares runs by."""
 
     name = tables.TemplateColumn(template_name="jobs/_name_cell.html", verbose_name="Job")

@@ -13,7 +13,7 @@ from finetune_site.people import PersonRequest
 
 from .artifact_files import artifact_path, send_all, send_file
 from .display import rows
-from .filters import JobFilter
+from .filters import PageFilter
 from .models import Job
 from .said import cure_links, stored
 from .services import HasEnded, Refused
@@ -26,7 +26,7 @@ from .tables import JobTable
 def jobs(request: PersonRequest) -> HttpResponse:
     """One's own jobs; staff see everybody's, with their owners."""
     visible = Job.objects.visible_to(request.user).select_related("owner", "dataset", "base_model")
-    narrowed = JobFilter(request.GET, queryset=visible)
+    narrowed = PageFilter(request.GET, queryset=visible)
     table = JobTable(narrowed.qs, exclude=() if request.user.is_staff else ("owner",))
     RequestConfig(request, paginate={"per_page": 20}).configure(table)
     page = {"table": table, "filter": narrowed, "any": bool(table.rows) or visible.exists()}

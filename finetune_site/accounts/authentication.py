@@ -9,7 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.exceptions import AuthenticationFailed
 
 
-class TokenAuthentication(knox.auth.TokenAuthentication):  # type: ignore[misc]
+class TokenAuthentication(knox.auth.TokenAuthentication):  # type: ignore[misc]  # the library is untyped
     def authenticate_credentials(self, token: bytes) -> Any:
         """Knox fails with a server error on bytes that are no text, and PostgreSQL on a zero byte."""
         if not token.isalnum():
@@ -17,7 +17,7 @@ class TokenAuthentication(knox.auth.TokenAuthentication):  # type: ignore[misc]
         return super().authenticate_credentials(token)
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library is untyped
     """How the schema describes it."""
 
     target_class = TokenAuthentication

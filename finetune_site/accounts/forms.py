@@ -18,5 +18,5 @@ class TokenForm(forms.ModelForm[ApiToken]):
         fields = ("name",)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # handed on as they came
         self.fields["days"].initial = settings.ENVIRONMENT.token_days

@@ -29,7 +29,7 @@ class ChangePassword(PasswordChangeView):
 
     def form_valid(self, form: object) -> HttpResponse:
         messages.success(self.request, "Your password has been changed. API tokens go on working; revoke them here.")
-        return super().form_valid(form)  # type: ignore[arg-type]
+        return super().form_valid(form)  # type: ignore[arg-type]  # the view's own form
 
 
 @require_safe

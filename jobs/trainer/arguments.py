@@ -39,10 +39,10 @@ DECIDED_HERE = {
     "training.early_stopping_patience": "decisions.choose_intervals",
     "data.eval_fraction": "decisions.choose_held_out",
     "lora.target_modules": "decisions.choose_targets",
-    "lora.enabled": "run.prepare",
-    "training.method": "run.prepare",
+    "lora.enabled": "run.build_trainer",
+    "training.method": "run.build_trainer",
     "quantization": "loading.load_model",
-    "model.name": "saving.save",
+    "model.name": "saving.save_output",
 }
 DONE_BEFORE = {
     "name": "the history's",

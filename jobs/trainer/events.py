@@ -39,9 +39,6 @@ class Events:
     def failed(self, finding: Finding, reference: str | None) -> None:
         self.write("failed", finding=finding.as_dict(), reference=reference)
 
-    def close(self) -> None:
-        os.close(self._file)
-
 
 def _writable(value: Any) -> Any:
     """JSON has no NaN and no infinity."""

@@ -58,10 +58,10 @@ def load_model(run: RunFile, precision: Precision) -> PreTrainedModel:
 
 def _quantization(kind: str, precision: Precision) -> BitsAndBytesConfig | None:
     if kind == "8bit":
-        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]
+        return BitsAndBytesConfig(load_in_8bit=True)  # type: ignore[no-untyped-call]  # untyped in transformers
     if kind == "4bit":
         compute = getattr(torch, precision.autocast or precision.weights)
-        return BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        return BitsAndBytesConfig(  # type: ignore[no-untyped-call]  # untyped in transformers
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,

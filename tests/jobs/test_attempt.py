@@ -187,7 +187,7 @@ def test_the_database_may_be_away_while_training(monkeypatch):
             raise OperationalError
         return real(job, **row)
 
-    monkeypatch.setattr("jobs.patience.connection.close", lambda: None)
+    monkeypatch.setattr("jobs.database_away.connection.close", lambda: None)
     monkeypatch.setattr(attempt_module, "record", away)
     assert run(make_claimed(), "succeeds", monkeypatch).state == State.SUCCEEDED
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.history import points, thinned
+from jobs.curves import points, thinned
 from jobs.progress import Progress
 
 

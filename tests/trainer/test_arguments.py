@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from jobs.rulebook import read
 from jobs.rulebook.settings_table import SETTINGS
+from jobs.trainer import arguments
 from jobs.trainer.arguments import (
     DECIDED_HERE,
     DONE_BEFORE,
@@ -29,16 +31,23 @@ def test_every_setting_of_the_table_has_exactly_one_place() -> None:
     assert len(places) > 30
 
 
+def test_each_decision_of_ours_names_a_function_that_is_there() -> None:
+    trainer = Path(arguments.__file__).parent
+    for place in DECIDED_HERE.values():
+        module, function = place.split(".")
+        assert f"\ndef {function}(" in (trainer / f"{module}.py").read_text(), place
+
+
 def test_sft_takes_packing_and_no_beta() -> None:
-    arguments = trl_arguments(settings(data__packing=True))
-    assert arguments["packing"] is True
-    assert "beta" not in arguments
+    given = trl_arguments(settings(data__packing=True))
+    assert given["packing"] is True
+    assert "beta" not in given
 
 
 def test_dpo_takes_beta_and_no_packing() -> None:
-    arguments = trl_arguments(settings(training__method="dpo", training__beta=0.3))
-    assert arguments["beta"] == 0.3
-    assert "packing" not in arguments
+    given = trl_arguments(settings(training__method="dpo", training__beta=0.3))
+    assert given["beta"] == 0.3
+    assert "packing" not in given
 
 
 def test_an_empty_setting_keeps_the_meaning_that_trl_gives_it() -> None:

@@ -18,8 +18,8 @@ PAUSE = 2.0
 """Five minutes in all: longer than a restart of the database."""
 
 
-def patiently(ask: Callable[[], T], default: T) -> T:
-    """Ask the database; when it is away, answer `default` and go on. Django does not connect again by itself."""
+def unless_away(ask: Callable[[], T], default: T) -> T:
+    """The answer of the database, or `default` while it is away. Django does not connect again by itself."""
     try:
         return ask()
     except AWAY:
@@ -28,8 +28,8 @@ def patiently(ask: Callable[[], T], default: T) -> T:
         return default
 
 
-def insist(act: Callable[[], T]) -> T:
-    """Do something that must reach the database, waiting for it to come back."""
+def keep_trying(act: Callable[[], T]) -> T:
+    """Do something that must reach the database, waiting up to five minutes for it to come back."""
     for _ in range(TRIES):
         try:
             return act()

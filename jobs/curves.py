@@ -1,30 +1,13 @@
-"""Finding jobs again, and what they left behind while they ran: curves and events."""
+"""The curves of a run: loss and its companions over the steps, from the events in its folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import django_filters
-
-from .models import Job, State
+from .models import Job
 from .progress import MEASURES
-from .rulebook.settings_table import SETTINGS
 from .run_folder import Event, RunFolder
-
-METHOD = SETTINGS["training.method"]
-
-
-class ApiJobFilter(django_filters.FilterSet):  # type: ignore[misc]
-    """Narrows the history by state, training method and base model."""
-
-    state = django_filters.MultipleChoiceFilter(choices=State.choices)
-    method = django_filters.ChoiceFilter(field_name="spec__training__method", choices=list(METHOD.choices.items()))
-    model = django_filters.CharFilter(field_name="base_model__name")
-
-    class Meta:
-        model = Job
-        fields: tuple[str, ...] = ()
 
 
 def curve(job: Job, most_points: int) -> list[dict[str, Any]]:
