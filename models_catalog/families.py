@@ -20,6 +20,14 @@ UNFIT = {
 }
 
 
+def called(text: str) -> ModelFamily | None:
+    """The family that somebody means: by its name in any case, or by a model_type of its models."""
+    families = list(ModelFamily.objects.all())
+    named = (family for family in families if family.name.lower() == text.lower())
+    typed = (family for family in families if text.lower() in family.model_types)
+    return next(named, None) or next(typed, None)
+
+
 def family_of(name: str, model_type: str = "") -> ModelFamily:
     """The family of a model; `Unknown` when neither its type nor its name says more."""
     families = list(ModelFamily.objects.all())

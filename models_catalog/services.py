@@ -15,7 +15,7 @@ from jobs.rulebook.findings import Finding
 
 from . import refusals
 from .cache import cache_state
-from .families import family_of
+from .families import called, family_of
 from .files import read_folder
 from .hub_files import HUB_ID
 from .local_folders import folder_under_roots, unusable
@@ -82,12 +82,12 @@ def _wrong_name(name: str) -> Iterator[Finding]:
 
 def _wrong_family(family: str | None) -> Iterator[Finding]:
     names = list(ModelFamily.objects.values_list("name", flat=True))
-    if family and family not in names:
+    if family and called(family) is None:
         yield refusals.unknown_family(family, difflib.get_close_matches(family, names, n=1))
 
 
 def _family(family: str | None, name: str, model_type: str = "") -> ModelFamily:
-    return ModelFamily.objects.get(name=family) if family else family_of(name, model_type)
+    return (called(family) if family else None) or family_of(name, model_type)
 
 
 def start_download(*, model: BaseModel) -> Download:

@@ -146,6 +146,11 @@ def test_everything_wrong_is_said_at_once(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("said", ["GPT-NeoX / Pythia", "gpt-neox / pythia", "gpt_neox"])
+def test_a_family_is_known_by_its_name_or_a_model_type(said: str) -> None:
+    assert register_hub(name="house/ours", family=said).family.name == "GPT-NeoX / Pythia"
+
+
 def test_a_misspelt_family_names_the_nearest(folder: Path) -> None:
     with pytest.raises(Problem, match="Did you mean Llama"):
         register_local(name="house/ours", path=str(folder), family="Lama")
