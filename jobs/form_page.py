@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from .display import Row, estimate_rows, group_title, rows
+from .fact_boxes import FactBox, fact_boxes
 from .forms import CARDS, JobForm, SettingBoundField, Stage
-from .known import Known, known_about
 from .rulebook import Severity
 from .rulebook.settings_table import SETTINGS
-from .said import Said, input_id
+from .shown_findings import ShownFinding, input_id
 
 MODEL_AND_DATA = ("model.name", "data.dataset", "name")
 Fields = list[SettingBoundField]
@@ -90,8 +90,8 @@ class JobPage:
         return [(name, not isinstance(named, str) and name in named, name in advised) for name in every]
 
     @property
-    def known(self) -> list[Known]:
-        return known_about(self.form.review.facts)
+    def fact_boxes(self) -> list[FactBox]:
+        return fact_boxes(self.form.review.facts)
 
     @property
     def missing(self) -> list[tuple[str, str]]:
@@ -100,28 +100,28 @@ class JobPage:
             return []
         return [(setting.label, input_id(path)) for path, setting in self.form.missing.items()]
 
-    def _of(self, severity: Severity) -> list[Said]:
+    def _of(self, severity: Severity) -> list[ShownFinding]:
         return [finding for finding in self.form.shown if finding.severity == severity]
 
     @cached_property
-    def errors(self) -> list[Said]:
+    def errors(self) -> list[ShownFinding]:
         return self._of(Severity.ERROR)
 
     @cached_property
-    def warnings(self) -> list[Said]:
+    def warnings(self) -> list[ShownFinding]:
         return self._of(Severity.WARNING)
 
     @cached_property
-    def advice(self) -> list[Said]:
+    def advice(self) -> list[ShownFinding]:
         return self._of(Severity.ADVICE)
 
     @property
-    def general(self) -> list[Said]:
+    def general(self) -> list[ShownFinding]:
         """Findings about the job as a whole."""
         return [finding for finding in self.form.shown if not finding.target]
 
     @property
-    def pointing(self) -> list[Said]:
+    def pointing(self) -> list[ShownFinding]:
         """Errors and warnings that a field shows, for the list beside the form."""
         return [finding for finding in (*self.errors, *self.warnings) if finding.target]
 

@@ -21,7 +21,7 @@ from .review import Review, review
 from .rulebook import Choices, Severity, read
 from .rulebook.settings_table import SETTINGS, Kind, Setting
 from .rulebook.vocabulary import Source
-from .said import Said, input_id, say
+from .shown_findings import ShownFinding, input_id, shown_findings
 from .suggestions import suggest
 
 WHILE_TYPING, WHEN_CHOSEN = "input changed delay:350ms, change", "change"
@@ -92,7 +92,7 @@ class SettingBoundField(PageField):
         return input_id(self.name)
 
     @cached_property
-    def findings(self) -> tuple[Said, ...]:
+    def findings(self) -> tuple[ShownFinding, ...]:
         return tuple(finding for finding in self.form.shown if finding.field == self.name)
 
     @property
@@ -236,11 +236,11 @@ class JobForm(forms.Form):
         return self.choices.values.get("training.method")
 
     @cached_property
-    def shown(self) -> tuple[Said, ...]:
+    def shown(self) -> tuple[ShownFinding, ...]:
         """The findings that are said at this stage, gravest first."""
         if self.stage is Stage.FRESH:
             return ()
-        report = say(self.review.report)
+        report = shown_findings(self.review.report)
         return report if self.stage is Stage.ASKED else tuple(f for f in report if f.field not in self.missing)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The page of a new job: typing, taking an offered cure, looking at the summary, starting."""
+"""The page of a new job: typing, taking an offered fix, looking at the summary, starting."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from .review import NoSuchFix, apply_fix, choices_of
 from .rulebook.settings_table import SETTINGS
 from .services import Refused, submit
 
+OUTDATED = "That fix is no longer needed; the findings are up to date."
 UNREAD = "Nothing has started yet: tick that you have read the warnings, then start."
 
 
@@ -44,15 +45,15 @@ def check(request: PersonRequest) -> HttpResponse:
 
 @require_POST
 def fix(request: PersonRequest) -> HttpResponse:
-    """Take one offered cure. The button says which; what it changes, the rulebook says again."""
+    """Take one offered fix. The button says which; what it changes, the rulebook says again."""
     form = JobForm(request.POST, user=request.user)
     summary = "summary" in request.POST
     try:
         changes = _changes_of_fix(form, request.POST.get("fix", ""))
     except NoSuchFix:
-        return _draw(request, form, summary=summary, said="That cure is no longer needed; the findings are up to date.")
+        return _draw(request, form, summary=summary, notice=OUTDATED)
     except Problem as problem:
-        return _draw(request, form, summary=summary, said=problem.message)
+        return _draw(request, form, summary=summary, notice=problem.message)
     cured = form.with_changes(changes, stage=Stage.ASKED if summary else Stage.TYPING)
     follows = cured.suggestions()
     focus = next(iter(changes), "")
@@ -70,8 +71,8 @@ def _start(request: PersonRequest) -> HttpResponse:
     try:
         job = submit(choices=form.choices, user=request.user, confirmed="confirmed" in request.POST)
     except Refused as refused:
-        said = UNREAD if refused.report.ok else ""
-        return _draw(request, form, summary=True, said=said, status=200 if request.htmx else 422)
+        notice = UNREAD if refused.report.ok else ""
+        return _draw(request, form, summary=True, notice=notice, status=200 if request.htmx else 422)
     return HttpResponseClientRedirect(job.get_absolute_url()) if request.htmx else redirect(job)
 
 
@@ -89,7 +90,7 @@ def _number(text: str) -> int:
 
 
 def _changes_of_fix(form: JobForm, button: str) -> dict[str, Any]:
-    """The settings that a cure replaces, by dotted name; its action has then been done."""
+    """The settings that a fix replaces, by dotted name; its action has then been done."""
     code, field, index = [*button.split("|"), "", "", ""][:3]
     cured = apply_fix(form.choices, code=code, field=field or None, index=_number(index), user=form.user)
     before, after = form.choices.values, cured.values
@@ -102,13 +103,13 @@ def _draw(
     changes: Mapping[str, Any] | None = None,
     *,
     summary: bool = False,
-    said: str = "",
+    notice: str = "",
     focus: str = "",
     status: int = 200,
 ) -> HttpResponse:
     """The whole page, or for htmx the parts of it that are different now."""
     page = "jobs/summary.html" if summary else "jobs/new.html"
-    context = {"form": form, "page": JobPage(form, form.redrawn(changes or {})), "summary": summary, "said": said}
+    context = {"form": form, "page": JobPage(form, form.redrawn(changes or {})), "summary": summary, "notice": notice}
     response = render(request, "jobs/_changes.html" if request.htmx else page, context, status=status)
     if summary and request.htmx:
         trigger_client_event(response, "showsummary", after="swap")

@@ -1,4 +1,4 @@
-"""The one door to the rulebook from Django: gather what is known about a job, ask, and apply offered cures."""
+"""The one door to the rulebook from Django: gather what is known about a job, ask, and apply offered fixes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECKPOINTING = "training.gradient_checkpointing"
 
 
 class NoSuchFix(LookupError):
-    """The report, as it is now, does not offer the cure that was asked for."""
+    """The report, as it is now, does not offer the fix that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def choices_of(job: Job) -> Choices:
 
 
 def apply_fix(choices: Choices, *, code: str, index: int = 0, field: str | None = None, user: User) -> Choices:
-    """Apply a cure that the report offers now: its changes, and its action if it has one.
+    """Apply a fix that the report offers now: its changes, and its action if it has one.
 
-    `index` counts the cures of all findings with this code, in the order of the report; `field` narrows them
+    `index` counts the fixes of all findings with this code, in the order of the report; `field` narrows them
     to one field. Raises NoSuchFix when the report no longer offers it.
     """
     findings = [each for each in review(choices, user=user).report if each.code == code]
@@ -157,7 +157,7 @@ def _applied(choices: Choices, fix: Fix, user: User) -> Choices:
 
 
 def _run(action: Action, choices: Choices, user: User) -> dict[str, Any]:
-    """Do what a cure needs beyond settings; answers with the settings that follow from it."""
+    """Do what a fix needs beyond settings; answers with the settings that follow from it."""
     if action.name == "convert-dataset":
         dataset = Dataset.objects.visible_to(user).get(pk=choices.values["data.dataset"])
         converted = convert_dataset(dataset=dataset, to=action.arguments["to"])

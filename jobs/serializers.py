@@ -23,7 +23,7 @@ ON_WARNING = ("accept", "refuse")
 class FixSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]  # a field called as an attribute of fields
     changes = serializers.DictField(help_text="Settings to change, by dotted name.")
-    action = serializers.DictField(allow_null=True, help_text="What else the cure does, such as converting the data.")
+    action = serializers.DictField(allow_null=True, help_text="What else the fix does, such as converting the data.")
 
 
 class FindingSerializer(serializers.Serializer[Any]):
@@ -31,7 +31,7 @@ class FindingSerializer(serializers.Serializer[Any]):
     severity = serializers.ChoiceField(choices=[str(each) for each in Severity])
     field = serializers.CharField(allow_null=True, help_text="Dotted name of the setting.")
     message = serializers.CharField()
-    fix = FixSerializer(allow_null=True, help_text="The cure to press first.")
+    fix = FixSerializer(allow_null=True, help_text="The fix to press first.")
     fixes = FixSerializer(many=True)
 
 
@@ -58,7 +58,7 @@ class JobRequest(JobSpec):
         return {**super().get_fields(), "on_warning": on_warning}
 
     def run_validation(self, data: Any = empty) -> dict[str, Any]:
-        """Never Django REST framework's own checks: they stop at the first kind of error and know no cures."""
+        """Never Django REST framework's own checks: they stop at the first kind of error and know no fixes."""
         if not isinstance(data, Mapping):
             raise problem(None, "request.no-object", f"A job specification is a JSON object; “{shown(data)}” was sent.")
         on_warning = data.get("on_warning") or "accept"

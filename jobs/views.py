@@ -15,10 +15,10 @@ from .artifact_files import artifact_path, send_all, send_file
 from .display import rows
 from .filters import PageFilter
 from .models import Job
-from .said import cure_links, stored
 from .services import HasEnded, Refused
 from .services import cancel as cancel_job
 from .services import retry as retry_job
+from .shown_findings import fix_links, stored_finding
 from .tables import JobTable
 
 
@@ -40,9 +40,9 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
         "job": job,
         "rows": rows(job.spec, job.facts),
         "transitions": job.transitions.select_related("by"),
-        "said": [stored(finding) for finding in job.findings],
-        "error": stored(job.error) if job.error else None,
-        "cures": cure_links(job),
+        "findings": [stored_finding(finding) for finding in job.findings],
+        "error": stored_finding(job.error) if job.error else None,
+        "fixes": fix_links(job),
         "artifacts": job.result.get("artifacts", []),
     }
     return render(request, "jobs/detail.html", page)

@@ -118,13 +118,13 @@ def offline(name: str) -> Finding:
 
 
 def gated(name: str, has_token: bool) -> Finding:
-    cure = (
+    advice = (
         f"Accept its licence at huggingface.co/{name} with the account that the token in {variable('hub_token')} is of."
         if has_token
         else f"Accept its licence at huggingface.co/{name} and have the portal started with a token in "
         f"{variable('hub_token')}."
     )
-    return error("gated", MODEL, f"{name} is gated: the hub gives it only to people who accepted its licence. {cure}")
+    return error("gated", MODEL, f"{name} is gated: the hub gives it only to people who accepted its licence. {advice}")
 
 
 def not_found(name: str) -> Finding:

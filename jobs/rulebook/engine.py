@@ -14,7 +14,7 @@ from .vocabulary import FACTS, Source
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule's answer when it does not hold: values for its message, cures, and the field if it varies."""
+    """A rule's answer when it does not hold: values for its message, fixes, and the field if it varies."""
 
     values: Mapping[str, Any]
     fixes: tuple[Fix, ...] = ()
@@ -28,7 +28,7 @@ Ask = Callable[..., Answer]
 def broken(
     *, fix: Fix | None = None, fixes: Iterable[Fix | None] = (), field: str | None = None, **values: Any
 ) -> Broken:
-    """Say that a rule does not hold. Cures that are `None` are left out."""
+    """Say that a rule does not hold. Fixes that are `None` are left out."""
     offered = tuple(each for each in (fix, *fixes) if each is not None)
     return Broken(values, offered, field)
 

@@ -1,4 +1,4 @@
-"""What a check answers: findings, each with its cures, gathered in a report."""
+"""What a check answers: findings, each with its fixes, gathered in a report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Action:
-    """A cure that is more than a change of settings, such as converting the dataset.
+    """What a fix does beyond changing settings, such as converting the dataset.
 
     `name` is one of `convert-dataset` (`to`: a dataset format) and `download-model` (`model`: its name).
     """
@@ -32,7 +32,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Fix:
-    """One offered cure: the label of its button and the settings it changes, by dotted name."""
+    """One offered way to mend a finding: the label of its button and the settings it changes, by dotted name."""
 
     label: str
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -63,11 +63,11 @@ class Finding:
 
     @property
     def fix(self) -> Fix | None:
-        """The cure we would press first."""
+        """The fix we would press first."""
         return self.fixes[0] if self.fixes else None
 
     def as_dict(self) -> dict[str, Any]:
-        """The public shape: `fix` is the first cure, `fixes` are all of them."""
+        """The public shape: `fix` is the first one, `fixes` are all of them."""
         return {
             "code": self.code,
             "severity": str(self.severity),

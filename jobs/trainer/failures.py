@@ -1,6 +1,6 @@
 """Turns what went wrong into a finding: what happened, why, and what to do.
 
-A failure that the person can cure says how. One that nobody foresaw is ours: it gets a reference number, and the
+A failure that the person can mend says how. One that nobody foresaw is ours: it gets a reference number, and the
 log keeps everything. Exceptions are recognised by name, so that nothing heavy is imported to report a failure.
 """
 

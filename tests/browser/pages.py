@@ -39,7 +39,7 @@ class NewJob:
         with self.page.expect_response("**/jobs/check"):
             self.input(path).fill(text)
 
-    def cure(self, label: str) -> None:
+    def fix(self, label: str) -> None:
         with self.page.expect_response("**/jobs/fix"):
             self.page.get_by_role("button", name=label).first.click()
 

@@ -75,11 +75,11 @@ def test_cures_are_pressed_until_green_and_the_job_starts(form: NewJob, dataset:
     form.choose("data.dataset", str(dataset.pk))
     form.choose("model.name", "house/tiny-gpt2")
     form.type("training.num_epochs", "50")
-    form.cure("Use house/tiny-chat")
+    form.fix("Use house/tiny-chat")
     expect(form.input("lora.target_modules")).to_have_value(
         "q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"
     )
-    form.cure("Use 10")
+    form.fix("Use 10")
     expect(form.input("training.num_epochs")).to_have_value("10")
     expect(form.input("training.num_epochs")).to_be_focused()
     expect(form.page.locator("#verdict")).to_contain_text("Ready to start")

@@ -1,4 +1,4 @@
-"""Six mistakes that once cost hours: each is refused by API and page with its cure, and again by the worker."""
+"""Six mistakes that once cost hours: each is refused by API and page with its fix, and again by the worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gathering what is known, asking the rulebook, applying cures."""
+"""Gathering what is known, asking the rulebook, applying fixes."""
 
 from __future__ import annotations
 

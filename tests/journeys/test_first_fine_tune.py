@@ -144,13 +144,13 @@ def set_a_short_run_with_a_mistake(page: Page) -> None:
 
 
 def press_fixes_until_green(page: Page) -> None:
-    """Any cure will do, as long as pressing one after the other ends."""
+    """Any fix will do, as long as pressing one after the other ends."""
     for _ in range(8):
-        cures = page.locator("#job-form .finding-error button[name=fix]:visible")
-        if not cures.count():
+        fixes = page.locator("#job-form .finding-error button[name=fix]:visible")
+        if not fixes.count():
             break
         with page.expect_response("**/jobs/fix"):
-            cures.first.click()
+            fixes.first.click()
         page.wait_for_timeout(500)
     expect(page.locator("[name='training.num_epochs']")).to_have_value("3")
     expect(page.locator("[name='data.bad_rows']")).to_have_value("drop")

@@ -53,7 +53,7 @@ def test_the_form_finds_what_the_rulebook_finds_in_the_same_words(typed: dict[st
     names = {"lora.target_modules": typed["lora.target_modules"].split(", ")} if "lora.target_modules" in typed else {}
     expected = review(read(typed | names), user=owner).report
     form = JobForm(typed, user=owner, stage=Stage.ASKED)
-    assert [(said.code, said.message) for said in form.shown] == [(f.code, f.message) for f in expected]
+    assert [(finding.code, finding.message) for finding in form.shown] == [(f.code, f.message) for f in expected]
     assert sum(len(errors) for errors in form.errors.values()) == len(expected.errors)
 
 

@@ -1,4 +1,4 @@
-"""Pressing buttons always leads somewhere: cures neither undo each other nor break something new."""
+"""Pressing buttons always leads somewhere: fixes neither undo each other nor break something new."""
 
 from __future__ import annotations
 

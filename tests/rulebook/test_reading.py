@@ -24,7 +24,7 @@ def problem(**changes: Any) -> Any:
 
 
 def cured(job: dict[str, Any]) -> Choices:
-    """The choices after pressing the first cure of the first finding."""
+    """The choices after pressing the first fix of the first finding."""
     choices = read(job)
     return World().press(choices, World().report(choices).findings[0].fixes[0])[1]
 

@@ -49,7 +49,7 @@ def test_out_of_memory_offers_half_the_batch_with_the_same_rows_per_step() -> No
 
 
 @pytest.mark.parametrize(
-    ("changes", "cure"),
+    ("changes", "expected"),
     [
         ({"training__batch_size": 3}, {"training.batch_size": 2, "training.gradient_accumulation": 2}),
         ({"training__gradient_checkpointing": False}, {"training.gradient_checkpointing": True}),
@@ -57,9 +57,9 @@ def test_out_of_memory_offers_half_the_batch_with_the_same_rows_per_step() -> No
         ({"data__max_length": 64}, None),
     ],
 )
-def test_the_mildest_saving_of_memory_comes_first(changes: dict[str, Any], cure: dict[str, Any] | None) -> None:
+def test_the_mildest_saving_of_memory_comes_first(changes: dict[str, Any], expected: dict[str, Any] | None) -> None:
     fix = less_memory(make_run_file(**{"training__batch_size": 1, **changes}))
-    assert (fix.changes if fix else None) == cure
+    assert (fix.changes if fix else None) == expected
 
 
 def test_memory_of_the_processor_counts_as_memory() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..cures import advice, model_at_hand
 from ..engine import Broken, broken, rule
 from ..findings import Action, Fix, Severity
+from ..fixes import advice, model_at_hand
 from ..words import duration, size
 
 TO_FETCH = ("absent", "partial")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..cures import use
 from ..engine import Broken, broken, rule
 from ..findings import Severity
+from ..fixes import use
 from ..words import count, names
 
 PATH = "data.dataset"

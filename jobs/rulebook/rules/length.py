@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..cures import use
 from ..engine import Broken, broken, rule
 from ..findings import Severity
+from ..fixes import use
 
 PATH = "data.max_length"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..cures import use
 from ..engine import Broken, broken, rule
 from ..findings import Severity
+from ..fixes import use
 from ..words import names, number
 from .lora_targets import Targets, is_all_linear, leaf, pieces, recommended
 

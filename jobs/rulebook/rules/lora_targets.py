@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 
-from ..cures import advice, use
 from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
+from ..fixes import advice, use
 from ..words import names
 
 Targets = tuple[str, ...] | str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..cures import advice, model_at_hand, use, use_model
 from ..engine import Broken, broken, rule
 from ..findings import Severity
+from ..fixes import advice, model_at_hand, use, use_model
 
 SUGGESTIONS = 3
 

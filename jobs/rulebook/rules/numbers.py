@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..cures import clear, use
 from ..engine import Answer, Rule, add, broken
 from ..findings import Fix, Severity
+from ..fixes import clear, use
 from ..settings_table import SETTINGS, Setting
 from ..words import number
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..cures import use
 from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
+from ..fixes import use
 
 
 @rule(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cures import advice, model_at_hand, use
 from ..engine import Broken, broken, rule
 from ..findings import Severity
+from ..fixes import advice, model_at_hand, use
 from .strategy import fitting
 
 Unreadable = tuple[tuple[str, str, str], ...]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from ..cures import advice, clear, use
 from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
+from ..fixes import advice, clear, use
 from ..steps import held_out, total_steps
 from ..words import count, number
 

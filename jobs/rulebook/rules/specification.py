@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterator
 from typing import Any
 
-from ..cures import clear, use
 from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
+from ..fixes import clear, use
 from ..settings_table import GROUPS, SETTINGS, Kind
 from ..words import names
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ..cures import advice, convert, use, use_model
 from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
+from ..fixes import advice, convert, use, use_model
 
 PATH = "data.strategy"
 

@@ -21,18 +21,18 @@ def typed_in(answer: Any) -> dict[str, Any]:
     return dict(answer.context["form"].typed)
 
 
-def test_a_cure_changes_its_setting_and_nothing_else(person: Client, good: dict[str, str]) -> None:
+def test_a_fix_changes_its_setting_and_nothing_else(person: Client, good: dict[str, str]) -> None:
     typed = good | {"name": "my run", "training.num_epochs": "50", "training.seed": "7"}
     drawn = person.post("/jobs/check", typed)
-    (cure,) = buttons(drawn.content)
-    cured = person.post("/jobs/fix", typed | {"fix": cure})
-    assert typed_in(cured) == typed | {"training.num_epochs": "10"} | {
-        k: v for k, v in typed_in(cured).items() if "seen:" in k
+    (fix,) = buttons(drawn.content)
+    fixed = person.post("/jobs/fix", typed | {"fix": fix})
+    assert typed_in(fixed) == typed | {"training.num_epochs": "10"} | {
+        k: v for k, v in typed_in(fixed).items() if "seen:" in k
     }
-    assert not buttons(cured.content)
+    assert not buttons(fixed.content)
 
 
-def test_cures_pressed_one_after_the_other_lead_to_a_job_that_can_start(person: Client, owner: User) -> None:
+def test_fixes_pressed_one_after_the_other_lead_to_a_job_that_can_start(person: Client, owner: User) -> None:
     make_model()
     make_model("house/tiny-gpt2", family="GPT-2", chat=False)
     typed: dict[str, Any] = {
@@ -51,33 +51,33 @@ def test_cures_pressed_one_after_the_other_lead_to_a_job_that_can_start(person: 
     assert person.post("/jobs/new", typed).status_code == 302
 
 
-def test_a_cure_can_convert_the_dataset(person: Client, owner: User) -> None:
+def test_a_fix_can_convert_the_dataset(person: Client, owner: User) -> None:
     make_model("house/tiny-gpt2", family="GPT-2", chat=False)
     dataset = make_dataset(owner)
     typed = {"model.name": "house/tiny-gpt2", "data.dataset": str(dataset.pk), "data.strategy": "chat",
              "training.method": "sft"}  # fmt: skip
     offered = person.post("/jobs/check", typed)
-    labels = [cure for said in offered.context["form"].shown for cure in said.cures]
-    convert = next(cure for cure in labels if cure.label.startswith("Convert"))
-    cured = typed_in(person.post("/jobs/fix", typed | {"fix": convert.value}))
-    assert Dataset.objects.get(pk=cured["data.dataset"]).format == "text"
-    assert cured["data.strategy"] == "standard"
+    labels = [fix for finding in offered.context["form"].shown for fix in finding.fixes]
+    convert = next(fix for fix in labels if fix.label.startswith("Convert"))
+    fixed = typed_in(person.post("/jobs/fix", typed | {"fix": convert.value}))
+    assert Dataset.objects.get(pk=fixed["data.dataset"]).format == "text"
+    assert fixed["data.strategy"] == "standard"
 
 
-def test_a_cure_that_is_offered_no_more_changes_nothing_and_says_so(person: Client, good: dict[str, str]) -> None:
+def test_a_fix_that_is_offered_no_more_changes_nothing_and_says_so(person: Client, good: dict[str, str]) -> None:
     answer = person.post("/jobs/fix", good | {"fix": "number.usual|training.num_epochs|0"})
     assert "no longer needed" in answer.content.decode()
     assert {path: typed_in(answer)[path] for path in good} == good
 
 
-def test_a_made_up_cure_is_not_applied(person: Client, good: dict[str, str]) -> None:
+def test_a_made_up_fix_is_not_applied(person: Client, good: dict[str, str]) -> None:
     for value in ("", "x", "a|b|c|d", "|||", "number.usual|training.num_epochs|99999999999999"):
         assert person.post("/jobs/fix", good | {"fix": value}).status_code == 200
 
 
-def test_with_htmx_the_focus_goes_to_the_cured_field(person: Client, good: dict[str, str]) -> None:
+def test_with_htmx_the_focus_goes_to_the_fixed_field(person: Client, good: dict[str, str]) -> None:
     typed = good | {"training.num_epochs": "50"}
-    (cure,) = buttons(person.post("/jobs/check", typed).content)
-    answer = person.post("/jobs/fix", typed | {"fix": cure}, headers={"HX-Request": "true"})
+    (fix,) = buttons(person.post("/jobs/check", typed).content)
+    answer = person.post("/jobs/fix", typed | {"fix": fix}, headers={"HX-Request": "true"})
     assert "id_training-num_epochs" in answer.headers["HX-Trigger-After-Settle"]
     assert b"<html" not in answer.content

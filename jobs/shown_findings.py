@@ -1,4 +1,4 @@
-"""Findings as a page shows them: in words, with the buttons that cure them and the field they point at."""
+"""Findings as a page shows them: in words, with the buttons that fix them and the field they point at."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from .rulebook.settings_table import SETTINGS
 
 
 @dataclass(frozen=True)
-class Cure:
-    """A button. Its value names finding and cure, so that the server can find them again in its own report."""
+class FixButton:
+    """A button. Its value names finding and fix, so that the server can find them again in its own report."""
 
     label: str
     value: str
 
 
 @dataclass(frozen=True)
-class Said:
+class ShownFinding:
     """One finding on a page."""
 
     code: str
     severity: str
     field: str | None
     message: str
-    cures: tuple[Cure, ...]
+    fixes: tuple[FixButton, ...]
 
     @property
     def target(self) -> str:
@@ -49,30 +49,30 @@ def input_id(path: str) -> str:
     return "id_" + path.replace(".", "-")
 
 
-def say(report: Report) -> tuple[Said, ...]:
-    """All findings of a report. Cures are counted through all findings of the same code and field."""
+def shown_findings(report: Report) -> tuple[ShownFinding, ...]:
+    """All findings of a report. Fixes are counted through all findings of the same code and field."""
     counted: Counter[tuple[str, str | None]] = Counter()
-    return tuple(_said(finding, counted) for finding in report)
+    return tuple(_shown(finding, counted) for finding in report)
 
 
-def _said(finding: Finding, counted: Counter[tuple[str, str | None]]) -> Said:
+def _shown(finding: Finding, counted: Counter[tuple[str, str | None]]) -> ShownFinding:
     key = finding.code, finding.field
     first = counted[key]
     counted[key] += len(finding.fixes)
-    cures = tuple(
-        Cure(fix.label, f"{finding.code}|{finding.field or ''}|{first + index}")
+    fixes = tuple(
+        FixButton(fix.label, f"{finding.code}|{finding.field or ''}|{first + index}")
         for index, fix in enumerate(finding.fixes)
     )
-    return Said(finding.code, str(finding.severity), finding.field, finding.message, cures)
+    return ShownFinding(finding.code, str(finding.severity), finding.field, finding.message, fixes)
 
 
-def stored(finding: Mapping[str, Any]) -> Said:
-    """A finding as a job keeps it. What was wrong then is not cured on that job any more."""
-    return Said(finding["code"], finding["severity"], finding.get("field"), finding["message"], ())
+def stored_finding(finding: Mapping[str, Any]) -> ShownFinding:
+    """A finding as a job keeps it. What was wrong then cannot be fixed on that job any more."""
+    return ShownFinding(finding["code"], finding["severity"], finding.get("field"), finding["message"], ())
 
 
-def cure_links(job: Job) -> list[tuple[str, str]]:
-    """What would mend the job's error: label, and address of a new job's form with the cure in it."""
+def fix_links(job: Job) -> list[tuple[str, str]]:
+    """What would mend the job's error: label, and address of a new job's form with the fix in it."""
     fixes = (job.error or {}).get("fixes") or ()
     return [(fix["label"], f"{reverse('jobs:new')}?{_query(job, fix['changes'])}") for fix in fixes]
 

@@ -14,7 +14,7 @@ Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Known:
+class FactBox:
     """A box of facts."""
 
     title: str
@@ -22,12 +22,12 @@ class Known:
     facts: list[tuple[str, str]]
 
 
-def known_about(facts: Facts) -> list[Known]:
+def fact_boxes(facts: Facts) -> list[FactBox]:
     boxes = []
     if facts.get("model_listed"):
-        boxes.append(Known(str(facts["model"]), "box", list(_model(facts))))
+        boxes.append(FactBox(str(facts["model"]), "box", list(_model(facts))))
     if facts.get("dataset_found"):
-        boxes.append(Known(str(facts.get("dataset_name", "Dataset")), "database", list(_dataset(facts))))
+        boxes.append(FactBox(str(facts.get("dataset_name", "Dataset")), "database", list(_dataset(facts))))
     return boxes
 
 

@@ -1,4 +1,4 @@
-"""Cures that rules on several subjects offer."""
+"""Fixes that rules on several subjects offer."""
 
 from __future__ import annotations
 
