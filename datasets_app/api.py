@@ -45,11 +45,6 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         services.revive_stalled(owner=self._person)
         return Dataset.objects.visible_to(self._person)
 
-    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        """Ends with the newest first, so that equal rows do not change places between two pages."""
-        filtered = super().filter_queryset(queryset)
-        return filtered.order_by(*(filtered.query.order_by or ["-created_at"]), "-pk")
-
     @property
     def _person(self) -> User:
         return cast(User, self.request.user)

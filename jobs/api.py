@@ -58,11 +58,6 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
     search_fields = ("name",)
     ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
 
-    def filter_queryset(self, queryset: QuerySet[Any, Any]) -> QuerySet[Any, Any]:
-        """Ends with the newest first, so that equal rows do not change places between two pages."""
-        filtered = super().filter_queryset(queryset)
-        return filtered.order_by(*(filtered.query.order_by or ["-created_at"]), "-pk")
-
     @extend_schema(request=JobRequest, responses={200: ReviewSerializer, 400: ProblemSerializer})
     @action(detail=False, methods=["post"], pagination_class=None, filterset_class=None)
     def check(self, request: Request) -> Response:

@@ -149,6 +149,12 @@ def test_the_history_is_narrowed_and_ordered(query, names):
     assert [job["name"] for job in owner().get(f"{JOBS}?{query}").json()["results"]] == names
 
 
+def test_jobs_that_are_equal_in_the_order_come_newest_first():
+    first, second, third = (make_job(name="same") for _ in range(3))
+    found = owner().get(f"{JOBS}?ordering=name").json()["results"]
+    assert [job["id"] for job in found] == [third.pk, second.pk, first.pk]
+
+
 @pytest.mark.parametrize("query", ["state=lost", "method=ppo", "page=0", "page=99", "search=%00"])
 def test_a_wrong_query_is_answered_in_the_one_shape(query):
     answer = owner().get(f"{JOBS}?{query}")

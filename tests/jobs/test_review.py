@@ -102,6 +102,13 @@ def test_an_estimate_is_made_whatever_is_wrong_with_the_numbers():
     assert review(make_choices(**huge), user=make_user()).as_dict()["estimate"] is not None
 
 
+def test_nothing_is_reckoned_from_a_number_that_is_refused():
+    asked = review(make_choices(**{"training.num_epochs": 100_000}), user=make_user())
+    assert not asked.report.ok
+    assert asked.estimate.steps is None
+    assert asked.estimate.rows == 20
+
+
 def test_a_submitted_job_is_not_counted_against_itself():
     job = submit(choices=make_choices(), user=make_user(), confirmed=True)
     assert review_job(job).facts["active_jobs"] == 0
@@ -137,6 +144,13 @@ def test_a_fix_changes_the_choices():
     error = next(finding for finding in asked.report.errors if finding.field == "training.num_epochs")
     cured = apply_fix(choices, code=error.code, field=error.field, user=make_user())
     assert review(cured, user=make_user()).report.ok
+
+
+def test_a_field_narrows_a_fix_to_the_finding_at_it():
+    misspelt = make_choices(**{"training.epochs": 2, "training.lr": 0.0001})
+    fixed = apply_fix(misspelt, code="specification.unknown-key", field="training.lr", user=make_user())
+    assert fixed.values["training.learning_rate"] == 0.0001
+    assert "training.num_epochs" not in fixed.values
 
 
 def test_a_fix_that_is_not_offered_is_refused():
