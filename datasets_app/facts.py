@@ -42,5 +42,7 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "bad_row_lines": tuple(problem["line"] for problem in dataset.problems[:LINES_NAMED]),
         "bad_row_reason": REASONS[reason] if reason else None,
         "equal_pairs": dataset.stats.get("equal_pairs", 0),
+        "roles": tuple(sorted(dataset.stats.get("roles", {}))),
+        "unalternating": dataset.stats.get("unalternating"),
         "token_ceiling": dataset.stats.get("token_ceiling"),
     }

@@ -88,6 +88,20 @@ class Knowledge:
         return tuple(self.family.expert_modules)
 
     @property
+    def _template_facts(self) -> dict[str, object]:
+        """What the chat template does with turns. Known only from files."""
+        if self.files is None:
+            return {}
+        template = self.files.template
+        return {
+            "template_problem": template.problem,
+            "template_refuses": tuple(sorted(template.refuses)),
+            "template_drops": tuple(sorted(template.drops)),
+            "template_alternates": template.alternates,
+            "template_end": self.files.unknown_end,
+        }
+
+    @property
     def context_length(self) -> int | None:
         return self._numbers.get("context_length") or self.model.context_length
 
@@ -143,6 +157,7 @@ class Knowledge:
             "unfit_modules": self.unfit_modules,
             "tied_embedding": self.tied_embedding,
             "supports_chat": self.supports_chat,
+            **self._template_facts,
             "context_length": self.context_length,
             "position_table": self.family.position_table,
             "model_cache": str(self.cache.state),

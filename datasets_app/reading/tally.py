@@ -25,6 +25,7 @@ class Tally:
     most_turns: int = 0
     roles: Counter[str] = field(default_factory=Counter)
     equal_pairs: int = 0
+    unalternating: int = 0
     token_ceiling: int = 0
 
     def add(self, characters: int, turns: int, size: int, text: Callable[[], str]) -> None:
@@ -55,6 +56,7 @@ class Tally:
             },
             "token_ceiling": self.token_ceiling,
             "equal_pairs": self.equal_pairs,
+            "unalternating": self.unalternating,
         }
         if self.most_turns:
             average = round(self.turns / self.rows, 1)

@@ -43,6 +43,11 @@ _MODEL = {
     "unfit_modules": "linear modules that all-linear reaches and that cannot be adapted in this architecture",
     "tied_embedding": "name of the embedding, where the output head is the same matrix, else empty",
     "supports_chat": "the tokenizer has a chat template",
+    "template_problem": "why the chat template cannot be read, else empty",
+    "template_refuses": "roles whose turns make the chat template raise",
+    "template_drops": "roles whose turns the chat template leaves out silently",
+    "template_end": "token that ends a turn in the chat template, if the model does not stop at it, else empty",
+    "template_alternates": "the chat template raises unless users and assistants take turns, a user first",
     "chat_model": "name of a model at hand that has a chat template",
     "context_length": "tokens the model was built for",
     "position_table": "positions are looked up in a learned table, which ends at context_length",
@@ -76,6 +81,8 @@ _DATASET = {
     "bad_row_lines": "line numbers of the first bad rows",
     "bad_row_reason": "the most frequent reason for a bad row",
     "equal_pairs": "preference rows whose chosen and rejected answers are the same",
+    "roles": "roles that take turns in the good rows",
+    "unalternating": "good rows in which users and assistants do not take turns, a user first",
     "token_ceiling": "an upper bound for the tokens of the longest row",
 }
 

@@ -31,6 +31,8 @@ def test_every_fact_about_a_dataset_is_told() -> None:
         "bad_row_lines": (2, 3, 4),
         "bad_row_reason": "wrong type",
         "equal_pairs": 0,
+        "roles": (),
+        "unalternating": 0,
         "token_ceiling": 68,
     }
 

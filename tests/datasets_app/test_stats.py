@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from .conftest import Read
 
 
@@ -54,3 +56,27 @@ def test_equal_answers_are_counted_and_stay_good(read: Read) -> None:
 def test_the_preview_holds_the_first_five_good_rows(read: Read) -> None:
     reading = read(b'{"text": ""}\n' + b"".join(b'{"text": "%d"}\n' % number for number in range(9)))
     assert [row["text"] for row in reading.preview] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "unalternating"),
+    [
+        (["user", "assistant", "user", "assistant"], 0),
+        (["system", "user", "assistant", "user", "tool", "assistant"], 0),
+        (["user", "assistant", "user"], 0),
+        (["assistant"], 1),
+        (["user", "system", "assistant"], 1),
+        (["system", "system", "user", "assistant"], 1),
+        (["user", "assistant", "assistant"], 1),
+    ],
+)
+def test_rows_whose_turns_do_not_alternate_are_counted(read: Read, roles: list[str], unalternating: int) -> None:
+    turns = [{"role": role, "content": "Ahoy"} for role in roles]
+    assert read(json.dumps({"messages": turns}).encode()).stats["unalternating"] == unalternating
+
+
+@pytest.mark.parametrize(("last", "unalternating"), [("user", 0), ("assistant", 1)])
+def test_turns_alternate_across_prompt_and_answers(read: Read, last: str, unalternating: int) -> None:
+    answer = [{"role": "assistant", "content": "Ahoy"}]
+    row = {"prompt": [{"role": last, "content": "Hi"}], "chosen": answer, "rejected": answer}
+    assert read(json.dumps(row).encode()).stats["unalternating"] == unalternating

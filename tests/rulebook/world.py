@@ -27,6 +27,11 @@ _MODEL = {
     "tied_embedding": "",
     "disagreements": (),
     "supports_chat": False,
+    "template_problem": "",
+    "template_refuses": (),
+    "template_drops": (),
+    "template_alternates": False,
+    "template_end": "",
 }
 
 
@@ -90,14 +95,25 @@ _READY = {
     "rows": 812,
     "bad_row_count": 0,
     "equal_pairs": 0,
+    "unalternating": 0,
+    "roles": ("assistant", "user"),
     "token_ceiling": 900,
     "conversational": False,
     "convertible_to": (),
 }
 
 
+_COLUMNS = {
+    "messages": ("messages",),
+    "text": ("text",),
+    "prompt_completion": ("prompt", "completion"),
+    "preference": ("prompt", "chosen", "rejected"),
+    "unknown": ("question", "answer"),
+}
+
+
 def rows(dataset_format: str, **facts: Any) -> dict[str, Any]:
-    return {**_READY, "dataset_format": dataset_format, **facts}
+    return {**_READY, "dataset_format": dataset_format, "dataset_columns": _COLUMNS[dataset_format], **facts}
 
 
 DATASETS: Mapping[str, Mapping[str, Any]] = {
@@ -115,7 +131,7 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
     "few": rows("text", rows=6),
     "one": rows("text", rows=1),
     "long": rows("text", token_ceiling=50_000),
-    "unknown": rows("unknown", dataset_columns=("question", "answer")),
+    "unknown": rows("unknown"),
     "reading": {"dataset_found": True, "dataset_status": "reading", "dataset_name": "support.jsonl"},
     "failed": {"dataset_found": True, "dataset_status": "failed", "dataset_name": "support.jsonl"},
 }

@@ -8,7 +8,7 @@ import msgspec
 
 from ..tally import Tally
 from .base import RowFormat
-from .turns import Turn, characters, check_turns, joined, plain_turns
+from .turns import Turn, alternate, characters, check_turns, joined, plain_turns
 
 
 class Chat(msgspec.Struct, gc=False):
@@ -29,6 +29,7 @@ class Messages(RowFormat[Chat]):
         turns = row.messages
         for turn in turns:
             tally.roles[turn.role] += 1
+        tally.unalternating += not alternate(turns)
         tally.add(characters(turns), len(turns), size, lambda: joined(turns))
 
     def plain(self, row: Chat) -> dict[str, Any]:

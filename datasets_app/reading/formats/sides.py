@@ -7,6 +7,7 @@ from typing import Any
 from ..problems import BadRow
 from ..tally import Tally
 from .turns import Turn, characters, check_turns, joined, plain_turns
+from .turns import alternate as turns_alternate
 
 Side = str | list[Turn]
 
@@ -28,6 +29,13 @@ def check_answer(column: str, answer: Side, prompt: Side) -> None:
             )
     elif isinstance(answer, str) and (not answer or answer.isspace()):
         raise BadRow("empty-answer", f"'{column}' is empty: nothing can be learnt from it. Remove the row.")
+
+
+def alternate(prompt: Side, *answers: Side) -> bool:
+    """Whether turns alternate in the prompt followed by each answer; texts have no turns."""
+    if isinstance(prompt, str):
+        return True
+    return all(turns_alternate([*prompt, *answer]) for answer in answers if isinstance(answer, list))
 
 
 def length(side: Side) -> int:

@@ -21,6 +21,7 @@ from . import (
     schedule,
     specification,
     strategy,
+    template,
 )
 
 SUBJECTS: tuple[ModuleType, ...] = (
@@ -33,6 +34,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     lora,
     quantization,
     strategy,
+    template,
     dataset,
     length,
     packing,

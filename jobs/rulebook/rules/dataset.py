@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ..engine import Broken, broken, rule
 from ..findings import Severity
@@ -200,3 +200,47 @@ def all_pairs_equal(method: str, equal_pairs: int, rows: int, bad_row_count: int
     if method != "dpo" or not 0 < usable <= equal_pairs:
         return None
     return broken(usable=count(usable, "row"))
+
+
+_TRAINED: Mapping[str, tuple[str, ...]] = {
+    "messages": ("messages",),
+    "text": ("text",),
+    "prompt_completion": ("prompt", "completion"),
+    "preference": ("prompt", "chosen", "rejected"),
+}
+_OTHER_ROWS = frozenset({"messages", "conversations", "text", "prompt", "completion", "chosen", "rejected"})
+_PART_OF_ROW = frozenset({"tools", "image", "images", "audio", "video", "videos", "input_ids", "labels"})
+
+
+def _untrained(columns: Sequence[str], dataset_format: str, among: Collection[str]) -> str:
+    trained = _TRAINED.get(dataset_format, columns)
+    return names([column for column in columns if column in among and column not in trained])
+
+
+@rule(
+    code="dataset.untrained-columns",
+    severity=Severity.ADVICE,
+    field=PATH,
+    message="The rows also have {untrained}; what is trained is {trained}.",
+    breaks={"dataset_format": "messages", "dataset_columns": ("messages", "text")},
+)
+def untrained_columns(dataset_format: str, dataset_columns: Sequence[str]) -> Broken | None:
+    """A row that could be read in two ways is trained in one of them, perhaps not the one that was meant."""
+    untrained = _untrained(dataset_columns, dataset_format, _OTHER_ROWS)
+    if not untrained:
+        return None
+    return broken(untrained=untrained, trained=names(_TRAINED[dataset_format]))
+
+
+@rule(
+    code="dataset.parts-left-out",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="The rows also have {untrained}, which cannot be trained here and is left out: the model learns from the "
+    "texts alone. Put what matters into the texts.",
+    breaks={"dataset_format": "messages", "dataset_columns": ("messages", "tools")},
+)
+def parts_left_out(dataset_format: str, dataset_columns: Sequence[str]) -> Broken | None:
+    """Answers that rest on tools or images teach a model to make them up when those are missing."""
+    untrained = _untrained(dataset_columns, dataset_format, _PART_OF_ROW)
+    return broken(untrained=untrained) if untrained else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..engine import Broken, broken, rule
 from ..findings import Severity
-from ..fixes import use
+from ..fixes import advice, use
 
 PATH = "data.max_length"
 
@@ -51,3 +51,25 @@ def beyond_context(
         return None
     fix = use(PATH, context_length, f"Use {context_length} tokens")
     return broken(fix=fix, model=model, context=context_length, longest=token_ceiling, kept=kept)
+
+
+BYTES_A_TOKEN = 5
+"""English has a little more than four and other writings fewer, so this counts too few rather than too many."""
+
+
+@rule(
+    code="length.rows-cut",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="The longest row has roughly {about} tokens or more, and max_length keeps {kept} of them: the rest is cut "
+    "off without a word. {advice}",
+    breaks={"max_length": 64, "token_ceiling": 900, "context_length": 2048},
+)
+def rows_cut(max_length: int, token_ceiling: int, context_length: int | None = None) -> Broken | None:
+    """A row that is cut loses its end, which is the answer."""
+    about = token_ceiling // BYTES_A_TOKEN
+    if about <= max_length:
+        return None
+    enough = min(token_ceiling, context_length or token_ceiling)
+    fix = use(PATH, enough, f"Use {enough} tokens") if enough > max_length else None
+    return broken(fix=fix, about=about, kept=max_length, advice=advice([fix], "Split long rows."))
