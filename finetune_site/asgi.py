@@ -5,4 +5,8 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "finetune_site.settings")
-application = get_asgi_application()
+django_application = get_asgi_application()
+
+from .bodies import BodyLimit  # noqa: E402  (needs the applications to be loaded)
+
+application = BodyLimit(django_application)

@@ -16,30 +16,30 @@ logger = logging.getLogger(__name__)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _show(request, problem(None, "request.invalid", "The portal could not read this request."))
+    return show(request, problem(None, "request.invalid", "The portal could not read this request."))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     message = "Your account may not open this page. Ask a member of staff."
-    return _show(request, problem(None, "request.permission-denied", message, 403))
+    return show(request, problem(None, "request.permission-denied", message, 403))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     message = "This form was open for too long, or came from another site. Go back, reload the page and send it again."
     logger.warning("CSRF check failed at %s: %s", request.path, reason)
-    return _show(request, problem(None, "request.csrf", message, 403))
+    return show(request, problem(None, "request.csrf", message, 403))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     message = "There is nothing at this address, or it is not yours to see."
-    return _show(request, problem(None, "request.not-found", message, 404))
+    return show(request, problem(None, "request.not-found", message, 404))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Runs while the exception is being handled, so the log gets its traceback."""
     reference = new_reference()
     logger.exception("Unexpected error %s at %s", reference, request.path)
-    return _show(request, unexpected(reference))
+    return show(request, unexpected(reference))
 
 
 @csrf_exempt
@@ -59,7 +59,8 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _show(request: HttpRequest, said: Problem) -> HttpResponse:
+def show(request: HttpRequest, said: Problem) -> HttpResponse:
+    """JSON for programs, a page for people."""
     if request.path.startswith("/api/"):
         return answer(said)
     page = {"message": said.message, "status": said.status_code}

@@ -7,10 +7,14 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 from django.utils.decorators import sync_and_async_middleware
+from django.utils.deprecation import MiddlewareMixin
 from django_htmx.http import HttpResponseClientRedirect
+
+from .bodies import REFUSED
+from .error_pages import show
 
 POLICY = ", ".join(f"{feature}=()" for feature in ("camera", "geolocation", "microphone", "payment", "usb"))
 
@@ -34,6 +38,18 @@ def permissions_policy(get_response: Callable[[HttpRequest], Any]) -> Callable[[
 def _with_policy(response: HttpResponseBase) -> HttpResponseBase:
     response.headers["Permissions-Policy"] = POLICY
     return response
+
+
+class RefuseUnread(MiddlewareMixin):
+    """Answers where `bodies.BodyLimit` did not take the body of a request in."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        refused = getattr(request, "scope", {}).get(REFUSED)
+        if refused is None:
+            return None
+        response = show(request, refused)
+        response.headers["Connection"] = "close"  # the rest of the body would have to be read before another request
+        return response
 
 
 class LoginRequired(LoginRequiredMiddleware):

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
@@ -42,6 +42,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Django REST framework's door for every exception of an API view."""
     if isinstance(error, RequestDataTooBig):
         error = problem(None, "request.too-large", "The request is larger than any that this call takes.", 413)
+    elif isinstance(error, SuspiciousOperation):  # too many fields or files: Django's own words say which
+        error = problem(None, "request.invalid", f"The portal could not read this request: {error}")
     response = rest_exception_handler(error, context)  # knows the status, the headers and the roll-back
     said = _as_problem(error) if response is not None else _unexpected(error, context)
     response = response or Response(status=said.status_code)

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from rest_framework import exceptions, serializers
@@ -176,3 +177,9 @@ def test_a_form_without_its_csrf_token_is_told_so() -> None:
     response = client.post("/logout/")
     assert response.status_code == 403
     assert "reload the page" in response.content.decode()
+
+
+def test_what_django_refuses_to_read_is_the_callers_to_mend() -> None:
+    response = post(error=TooManyFieldsSent("The number of GET/POST parameters exceeded 1000."))
+    assert response.status_code == 400
+    assert codes(response) == [("request.invalid", None)]

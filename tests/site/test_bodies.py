@@ -1,0 +1,115 @@
+"""Bodies that are too large are refused before Django keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.core.handlers.asgi import ASGIHandler
+from django.test import Client
+
+from finetune_site import bodies
+from finetune_site.accounts.tokens import create_token
+from finetune_site.asgi import application
+from tests.make import make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+UPLOAD, JOBS = "/api/v1/datasets/", "/api/v1/jobs/"
+GB = 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _nobody_keeps_a_large_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read_body(self: ASGIHandler, receive: Any) -> Any:
+        kept = await whole(self, receive)
+        assert kept.seek(0, 2) <= bodies.SMALL
+        kept.seek(0)
+        return kept
+
+    whole = ASGIHandler.read_body
+    monkeypatch.setattr(ASGIHandler, "read_body", read_body)
+
+
+def send(path: str, size: int | None, *, pieces: Iterable[bytes] = (), **headers: str) -> int:
+    """Post that much to the portal; answers the status."""
+    return async_to_sync(_send)(path, size, iter(pieces), headers)
+
+
+async def _send(path: str, size: int | None, pieces: Iterator[bytes], headers: dict[str, str]) -> int:
+    announced = {} if size is None else {"content-length": str(size)}
+    every = {"host": "localhost", "content-type": "application/json", **announced, **headers}
+    scope = {
+        "type": "http", "method": "POST", "path": path, "query_string": b"", "http_version": "1.1",
+        "headers": [(name.encode(), value.encode()) for name, value in every.items()],
+    }  # fmt: skip
+    answered: list[Any] = []
+    read: list[dict[str, Any]] = []
+
+    done = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        if done.is_set() or (read and not read[-1]["more_body"]):
+            await done.wait()
+            return {"type": "http.disconnect"}
+        piece = next(pieces, None)
+        read.append({"type": "http.request", "body": piece or b"", "more_body": piece is not None})
+        return read[-1]
+
+    async def answer(message: Any) -> None:
+        answered.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            done.set()
+
+    await application(scope, receive, answer)
+    return int(answered[0]["status"])
+
+
+def token(name: str = "owner") -> dict[str, Any]:
+    return {"authorization": f"Token {create_token(user=make_user(name), name='t', days=1)[1]}"}
+
+
+@pytest.mark.parametrize("path", [JOBS, "/login/", "/api/v1/nowhere/", "/admin/login/"])
+def test_a_large_body_is_refused_where_nothing_large_is_wanted(path: str) -> None:
+    assert send(path, 50_000_000) == 413
+
+
+def test_a_small_body_goes_on_to_its_view() -> None:
+    assert send(JOBS, 2, pieces=[b"{}"]) == 401
+    assert send(JOBS, 2, pieces=[b"{}"], **token()) == 400
+
+
+def test_a_body_in_pieces_is_counted() -> None:
+    assert send(JOBS, None, pieces=(b"x" * 1_000_000 for _ in range(100)), **token()) == 413
+    assert send(JOBS, None, pieces=[b"{", b"}"], **token("other")) == 400
+
+
+def test_a_stranger_cannot_send_a_large_upload() -> None:
+    assert send(UPLOAD, GB) == 401
+    assert send(UPLOAD, GB, authorization="Token nonsense") == 401
+    assert send("/datasets/upload", GB, cookie="sessionid=nonsense") == 401
+
+
+def test_an_upload_beyond_the_limit_or_the_disk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = token()
+    assert send(UPLOAD, 900 * GB, **mine) == 413
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2 * GB))
+    assert send(UPLOAD, GB, **mine) == 507
+
+
+def test_who_is_logged_in_may_send_a_large_upload(client: Client) -> None:
+    assert bodies.judge(_upload(token()), 11_000_000) is None
+    client.force_login(make_user("other"))
+    assert bodies.judge(_upload({"cookie": f"sessionid={client.cookies['sessionid'].value}"}), 11_000_000) is None
+
+
+def _upload(headers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "type": "http", "method": "POST", "path": UPLOAD,
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
