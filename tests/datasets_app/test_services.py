@@ -277,6 +277,22 @@ def test_a_large_conversion_is_made_by_the_task(
     assert (converted.status, converted.format, converted.rows) == ("ready", "text", 1)
 
 
+@pytest.mark.parametrize("changes", [{"status": "reading"}, {"status": "failed"}, {"bad_rows": 20}])
+def test_nothing_is_converted_before_a_good_row_of_it_is_known(changes: dict[str, Any]) -> None:
+    with pytest.raises(Problem, match="can be converted to nothing"):
+        convert_dataset(dataset=make_dataset(**changes), to="text")
+
+
+def test_a_conversion_that_was_written_is_not_written_again() -> None:
+    original = create(CHAT)
+    converted = convert_dataset(dataset=original, to="text")
+    delete_dataset(dataset=original)
+    Dataset.objects.filter(pk=converted.pk).update(status=Dataset.Status.READING)
+    read_dataset(converted.pk)
+    converted.refresh_from_db()
+    assert (converted.status, converted.rows) == ("ready", 1)
+
+
 def test_an_original_stays_while_it_is_being_converted(monkeypatch: pytest.MonkeyPatch) -> None:
     original = create(CHAT)
     monkeypatch.setattr(services, "READ_AT_ONCE", 10)

@@ -135,6 +135,16 @@ def test_a_gated_model_is_fetched_with_the_token(hub: Hub, published: BaseModel,
     assert fetch_model(published, lambda done, total: None).is_dir()
 
 
+def test_a_token_that_lies_in_somebodys_home_is_not_used(
+    hub: Hub, published: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.gated.add(published.name)
+    hub.token = "somebodys"
+    (tmp_path / "token").write_text("somebodys")
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    assert refusal(published) == "catalogue.gated"
+
+
 def test_a_repository_without_safetensors_is_refused(hub: Hub) -> None:
     hub.repositories["acme/tiny-llama"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
     assert refusal(make_hub_model()) == "catalogue.unsafe"
