@@ -46,6 +46,15 @@ def _trained_tokens(batch: pa.Table) -> int:
     return sum(pc.sum(pc.not_equal(ids, IGNORED)).as_py() or 0 for ids in flat)
 
 
+def count_pairs_cut_alike(prepared: Dataset, max_length: int) -> int:
+    """Rows whose answers differ only beyond what is kept of prompt and answer together, or not at all."""
+    alike = 0
+    for row in prepared.select_columns(["prompt_ids", "chosen_ids", "rejected_ids"]):
+        room = max(0, max_length - len(row["prompt_ids"]))
+        alike += row["chosen_ids"][:room] == row["rejected_ids"][:room]
+    return alike
+
+
 def require_known_tokens(run: RunFile, prepared: Dataset, embeddings: int) -> None:
     """A token id past the end of the embedding crashes the first batch that holds it."""
     columns = ["input_ids"] if run.method == "sft" else ["prompt_ids", "chosen_ids", "rejected_ids"]

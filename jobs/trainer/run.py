@@ -110,7 +110,10 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     trainer.remove_callback(PrinterCallback)
     model = cast("PreTrainedModel | PeftModel", trainer.model)
     prepared = Prepared(trainer, model, loaded.tokenizer, trainer.train_dataset, trainer.eval_dataset, watcher)
-    ask_the_rulebook_again(run, rows_given=len(given), rows_prepared=len(prepared.rows), events=events)
+    measured = {"rows_given": len(given), "rows_prepared": len(prepared.rows)}
+    if run.method == "dpo":
+        measured["pairs_cut_alike"] = checks.count_pairs_cut_alike(prepared.rows, run.settings["data.max_length"])
+    ask_the_rulebook_again(run, measured, events)
     watcher.prepared = {"rows_given": len(given), **measure(prepared, run, loaded)}
     return prepared
 
@@ -174,9 +177,8 @@ def early_stopping(run: RunFile) -> list[EarlyStoppingCallback]:
     return [EarlyStoppingCallback(early_stopping_patience=run.settings["training.early_stopping_patience"])]
 
 
-def ask_the_rulebook_again(run: RunFile, *, rows_given: int, rows_prepared: int, events: Events) -> None:
+def ask_the_rulebook_again(run: RunFile, measured: dict[str, int], events: Events) -> None:
     """The same rules as in the form, now with what was measured. Only what that brings to light is told."""
-    measured = {"rows_given": rows_given, "rows_prepared": rows_prepared}
     report = check({**run.facts, **run.choices.facts(), **measured})
     if told := [each for each in report if each in report.errors or RULES[each.code].needs & measured.keys()]:
         events.findings(told)

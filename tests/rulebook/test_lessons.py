@@ -347,6 +347,10 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "too many jobs": ({}, {"active_jobs": 5}, ["account.too-many-jobs"]),
     "packing that leaks": ({"data.packing": True}, {"packing_leaks": True}, ["packing.leaks"]),
     "no row left": ({}, {"rows_prepared": 0, "rows_given": 812}, ["measured.nothing-left"]),
+    "pairs cut to the same": (
+        {}, {"pairs_cut_alike": 812, "rows_prepared": 812}, ["measured.all-pairs-cut-alike"]
+    ),
+    "some pairs cut to the same": ({}, {"pairs_cut_alike": 8, "rows_prepared": 812}, ["measured.pairs-cut-alike"]),
     "some rows lost": ({}, {"rows_prepared": 800, "rows_given": 812}, ["measured.rows-lost"]),
     "pickle weights": ({}, {"unsafe_weights": True}, ["model.unsafe-weights"]),
     "no gradient checkpointing": ({}, {"supports_checkpointing": False}, ["model.no-gradient-checkpointing"]),

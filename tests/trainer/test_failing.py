@@ -51,6 +51,13 @@ def test_rows_of_which_nothing_is_learnt_are_found_out(plain_qwen2: Path, tmp_pa
     assert outcome.said("findings")
 
 
+def test_pairs_that_differ_only_where_they_are_cut_off_are_found_out(plain_qwen2: Path, tmp_path: Path) -> None:
+    long = " Blue and blue and blue." * 40
+    rows = [{"prompt": "What is the sky?", "chosen": f"{long} Yes.", "rejected": f"{long} No."}] * 12
+    outcome = train(make_run(tmp_path, plain_qwen2, "preference", rows=rows, training__method="dpo"))
+    assert_failed(outcome, "measured.all-pairs-cut-alike", "data.max_length")
+
+
 def test_packed_rows_of_which_nothing_is_learnt_are_found_out(plain_qwen2: Path, tmp_path: Path) -> None:
     rows = [{"prompt": "What is the sky? " * 40, "completion": " Blue."}] * 12
     outcome = train(make_run(tmp_path, plain_qwen2, "prompt_completion", rows=rows, data__packing=True))

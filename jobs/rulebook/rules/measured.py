@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from ..engine import Broken, broken, rule
-from ..findings import Severity
+from ..findings import Fix, Severity
 from ..fixes import advice, use
 from ..words import count
 
 PATH = "data.max_length"
+
+
+def _keep_more(max_length: int, context_length: int | None) -> Fix | None:
+    if not context_length or context_length <= max_length:
+        return None
+    return use(PATH, context_length, f"Keep {context_length} tokens")
 
 
 @rule(
@@ -24,9 +30,7 @@ def nothing_left(
     """Training would fail with an error about the number of samples that never mentions the data."""
     if rows_prepared or not rows_given:
         return None
-    fix = None
-    if context_length and context_length > max_length:
-        fix = use(PATH, context_length, f"Keep {context_length} tokens")
+    fix = _keep_more(max_length, context_length)
     todo = advice([fix], "Shorten the prompts.")
     return broken(fix=fix, given=count(rows_given, "row"), max_length=max_length, advice=todo)
 
@@ -44,3 +48,43 @@ def rows_lost(rows_prepared: int, rows_given: int, max_length: int, packing: boo
     if packing or not 0 < rows_prepared < rows_given:
         return None
     return broken(lost=rows_given - rows_prepared, given=count(rows_given, "row"), max_length=max_length)
+
+
+_CUT_ALIKE = {"pairs_cut_alike": 3, "rows_prepared": 800, "max_length": 64, "context_length": 2048}
+
+
+@rule(
+    code="measured.all-pairs-cut-alike",
+    severity=Severity.ERROR,
+    field=PATH,
+    message="Cut to {max_length} tokens, the chosen and the rejected answer are the same in every row, so there is "
+    "nothing to prefer. {advice}",
+    breaks={**_CUT_ALIKE, "pairs_cut_alike": 800},
+)
+def all_pairs_cut_alike(
+    pairs_cut_alike: int, rows_prepared: int, max_length: int, context_length: int | None = None
+) -> Broken | None:
+    """Such a run ends as a success, with the model unchanged."""
+    if not rows_prepared or pairs_cut_alike < rows_prepared:
+        return None
+    fix = _keep_more(max_length, context_length)
+    return broken(fix=fix, max_length=max_length, advice=advice([fix], "Shorten the prompts and the answers."))
+
+
+@rule(
+    code="measured.pairs-cut-alike",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="Cut to {max_length} tokens, the chosen and the rejected answer are the same in {alike}; nothing is learnt "
+    "from those. {advice}",
+    breaks=_CUT_ALIKE,
+)
+def pairs_cut_alike(
+    pairs_cut_alike: int, rows_prepared: int, max_length: int, context_length: int | None = None
+) -> Broken | None:
+    """The difference lies beyond what is kept, and the trainer says nothing."""
+    if not 0 < pairs_cut_alike < rows_prepared:
+        return None
+    fix = _keep_more(max_length, context_length)
+    alike = count(pairs_cut_alike, "row")
+    return broken(fix=fix, max_length=max_length, alike=alike, advice=advice([fix], "Shorten the rows."))
