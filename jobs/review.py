@@ -60,7 +60,7 @@ def review(choices: Choices, *, user: User | None, job: Job | None = None) -> Re
     """Ask the rulebook about some choices of `user`, on the machine this process runs on.
 
     With `job`, the choices are those of a job that was submitted: it is not counted against itself. Without a
-    user nothing is known about data and account, and the report says so.
+    user no dataset is found, and nothing is known about the account, which the report says.
     """
     choices = _with_catalogue_name(choices)
     facts = _gather(choices, user, job)
@@ -115,8 +115,8 @@ def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, A
         facts |= catalogue.model_facts(name, facts.get("revision"))
     if user is not None:
         facts |= _account_facts(user, job)
-        if dataset := facts.get("dataset"):
-            facts |= dataset_facts(dataset, user)
+    if dataset := facts.get("dataset"):
+        facts |= dataset_facts(dataset, user) if user else {"dataset_found": False}
     return facts
 
 

@@ -51,6 +51,14 @@ def test_without_a_dataset_what_nobody_knows_is_unasked(tmp_path, capsys):
     assert any("active_jobs" in missing for missing in answer["unasked"].values())
 
 
+@pytest.mark.parametrize("dataset", ["999", "no such", "../1"])
+def test_a_dataset_that_does_not_exist_blocks(tmp_path, capsys, dataset):
+    make_model()
+    code, answer = run(tmp_path, capsys, make_spec(**{"data.dataset": dataset}))
+    assert code == 1
+    assert "dataset.not-found" in {finding["code"] for finding in answer["findings"]}
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "", "[" * 100_000])
 def test_what_is_no_specification_is_a_clear_message(tmp_path, capsys, content):
     with pytest.raises(CommandError, match=r"job\.json") as refused:

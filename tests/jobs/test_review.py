@@ -87,9 +87,9 @@ def test_a_strangers_dataset_is_not_found():
     assert review(choices, user=make_user("stranger")).facts["dataset_found"] is False
 
 
-def test_without_a_user_nothing_is_said_about_data_and_account():
+def test_without_a_user_no_dataset_is_found_and_no_account_is_known():
     asked = review(make_choices(), user=None)
-    assert "dataset_found" not in asked.facts and "active_jobs" not in asked.facts
+    assert asked.facts["dataset_found"] is False and "active_jobs" not in asked.facts
 
 
 def test_an_estimate_is_made_whatever_is_wrong_with_the_numbers():

@@ -53,7 +53,7 @@ def _named(user: str) -> User:
 
 
 def _owner(choices: Choices) -> User | None:
-    """Whose dataset it is. Without one, nothing is known about data and account, and the report says so."""
+    """Whose dataset it is; nobody when there is no such dataset, which the report says."""
     given = str(choices.values.get("data.dataset", ""))
     dataset = Dataset.objects.filter(pk=given).select_related("owner").first() if given.isdecimal() else None
     return dataset.owner if dataset else None
