@@ -24,6 +24,7 @@ from jobs.demo.spec import DEMO_SPEC
 from jobs.models import Job
 from jobs.review import Review, review
 from jobs.rulebook import Choices, read
+from jobs.run_folder import RunFolder
 from jobs.services import submit
 
 from .environment import ROOT
@@ -74,7 +75,7 @@ def answers(job: Job) -> dict[str, str]:
     """What the model says to the same prompt `before` and `after` the training."""
     assert job.base_model is not None  # noqa: S101 - it has just been trained
     command = [sys.executable, "-m", "jobs.trainer.answer", job.base_model.path]
-    command += ["--adapter", str(job.run_dir / "output"), "--compare", PROMPT]
+    command += ["--adapter", str(RunFolder(job.run_dir).output), "--compare", PROMPT]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(settings.HOME / "hub")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)  # noqa: S603
     said: dict[str, list[str]] = json.loads(done.stdout)

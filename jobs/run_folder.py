@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from .trainer import folder
+
 Event = dict[str, Any]
 MOST_BYTES = 1 << 20
 
@@ -31,15 +33,15 @@ class RunFolder:
 
     @property
     def run_file(self) -> Path:
-        return self.path / "run.json"
+        return self.path / folder.RUN_FILE
 
     @property
     def train_file(self) -> Path:
-        return self.path / "train.jsonl"
+        return self.path / folder.ROWS_FILE
 
     @property
     def events_file(self) -> Path:
-        return self.path / "events.jsonl"
+        return self.path / folder.EVENTS_FILE
 
     @property
     def log_file(self) -> Path:
@@ -47,11 +49,11 @@ class RunFolder:
 
     @property
     def result_file(self) -> Path:
-        return self.path / "result.json"
+        return self.path / folder.RESULT_FILE
 
     @property
     def output(self) -> Path:
-        return self.path / "output"
+        return self.path / folder.OUTPUT
 
     def events(self, after: int = 0) -> tuple[list[Event], int]:
         """Events written since byte `after`, at most a megabyte of them, and the byte to go on from.
@@ -92,10 +94,10 @@ class RunFolder:
             return ""
 
 
-def hold(folder: RunFolder) -> int | None:
+def hold(run_folder: RunFolder) -> int | None:
     """Take the lock of a folder: its descriptor, or None when somebody alive holds it."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    run_folder.path.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(run_folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

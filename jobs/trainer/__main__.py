@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .events import Events
 from .failures import finding_for, unexpected
+from .folder import EVENTS_FILE
 from .run_file import RunFile
 from .stopping import EXIT_CODE, Stopped, StopSignal
 
@@ -23,7 +24,7 @@ def main() -> int:
     run_dir = read_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     stop = StopSignal()
-    events = Events(run_dir / "events.jsonl")
+    events = Events(run_dir / EVENTS_FILE)
     run: RunFile | None = None
     try:
         stop.listen()

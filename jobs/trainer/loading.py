@@ -17,6 +17,7 @@ from transformers import (
 
 from .decisions import Decision, Machine, Precision, SpecialTokens, choose_padding
 from .failures import failure
+from .folder import ROWS_FILE
 from .run_file import RunFile
 
 COLUMNS = {
@@ -122,7 +123,7 @@ def _end_token(run: RunFile, model: PreTrainedModel, tokenizer: PreTrainedTokeni
 
 
 def load_rows(run: RunFile, run_dir: Path, cache: Path) -> Dataset:
-    rows = Dataset.from_json(str(run_dir / "train.jsonl"), cache_dir=str(cache))
+    rows = Dataset.from_json(str(run_dir / ROWS_FILE), cache_dir=str(cache))
     expected = COLUMNS.get(run.dataset_format)
     if expected is None or not expected <= set(rows.column_names):
         message = (

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.rulebook import Choices, read
 
-NAME = "run.json"
+from .folder import RUN_FILE
 
 
 class RunFile(BaseModel):
@@ -30,7 +30,7 @@ class RunFile(BaseModel):
     @classmethod
     def of(cls, run_dir: Path) -> RunFile:
         """Read the run file of a folder. Raises FileNotFoundError or pydantic's ValidationError."""
-        return cls.model_validate_json((run_dir / NAME).read_bytes())
+        return cls.model_validate_json((run_dir / RUN_FILE).read_bytes())
 
     @cached_property
     def choices(self) -> Choices:

@@ -15,12 +15,9 @@ from typing import Any
 from peft import PeftModel, load_peft_weights, set_peft_model_state_dict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from . import run_file
 from .failures import failure
+from .folder import OUTPUT, RESULT_FILE, RUN_FILE
 from .run_file import RunFile
-
-OUTPUT = "output"
-RESULT = "result.json"
 
 
 def save_output(
@@ -37,7 +34,7 @@ def save_output(
         else:
             model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        shutil.copyfile(run_dir / run_file.NAME, folder / run_file.NAME)
+        shutil.copyfile(run_dir / RUN_FILE, folder / RUN_FILE)
         (folder / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n")
         (folder / "README.md").write_text(_model_card(run, metrics))
     return artifacts(run_dir / OUTPUT)
@@ -98,9 +95,9 @@ def _sha256(path: Path) -> str:
 
 def write_result(run_dir: Path, result: dict[str, Any]) -> None:
     """The mark of success; it is complete or absent."""
-    aside = run_dir / f"{RESULT}.partial"
+    aside = run_dir / f"{RESULT_FILE}.partial"
     aside.write_text(json.dumps(result, indent=2) + "\n")
-    aside.rename(run_dir / RESULT)
+    aside.rename(run_dir / RESULT_FILE)
 
 
 def _model_card(run: RunFile, metrics: dict[str, Any]) -> str:
