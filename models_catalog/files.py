@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from .architecture import numbers, text_part
+from .config_numbers import numbers, text_part
 from .chat_templates import ChatTemplate, read_template
 from .headers import Modules, UnreadableWeights, read_modules
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ LARGEST_HEADER = 32 * 1024**2  # the largest of published models is about 1 MB
 SIDE_TOWERS = {"visual", "vision_tower", "vision_model", "audio_tower", "multi_modal_projector"}
 ROUTERS = {"gate", "router", "shared_expert_gate", "wg"}
 EMBEDDINGS = {"embed_tokens", "embed_in", "wte", "word_embeddings"}
+STACKS = {"layers", "h", "blocks"}
 HEADS = {"lm_head", "embed_out"}
 NOT_LINEAR = {"wte", "wpe", "lm_head", "head", "score", "decoder", "A_log"}
 
@@ -35,10 +38,12 @@ class Modules:
     embeddings: set[str] = field(default_factory=set)
     heads: set[str] = field(default_factory=set)
     parameters: int = 0
+    layers: int = 0
 
     def add(self, name: str, shape: list[int]) -> None:
         self.parameters += math.prod(shape)
         *path, last = name.split(".")
+        self.layers = max(self.layers, _layer(path) + 1)
         if last != "weight" or len(shape) != 2 or not path or SIDE_TOWERS.intersection(path):
             return
         leaf = path[-1]
@@ -53,6 +58,16 @@ class Modules:
         if "experts" in path:
             return self.experts
         return self.routers if leaf in ROUTERS else self.dense
+
+
+def _layer(path: list[str]) -> int:
+    """The number of the layer a tensor belongs to; -1 outside the stack of layers."""
+    if SIDE_TOWERS.intersection(path):
+        return -1
+    numbers = (
+        int(number) for stack, number in pairwise(path) if stack in STACKS and re.fullmatch("[0-9]{1,5}", number)
+    )
+    return next(numbers, -1)
 
 
 def read_modules(files: Iterable[Path]) -> Modules:

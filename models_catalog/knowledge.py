@@ -8,6 +8,8 @@ from functools import cached_property
 
 import humanize
 
+from jobs.rulebook.words import count
+
 from .cache import CacheState, cache_state, files_at_hand
 from .families import UNFIT, family_of
 from .files import ModelFiles
@@ -189,7 +191,19 @@ def _unfit(files: ModelFiles, family: ModelFamily) -> str:
         return "Its config.json does not name the class to load (architectures)."
     if not any(word in files.architecture for word in GENERATES):
         return f"Its config.json names {files.architecture}, which does not write text."
-    return ""
+    return _wrong_layers(files)
+
+
+def _wrong_layers(files: ModelFiles) -> str:
+    """transformers drops layers that config.json does not count, and fills missing ones with random numbers.
+
+    Layers that only foretell a second token are counted apart, and are rightly dropped.
+    """
+    there, told = files.modules.layers if files.modules else 0, files.numbers.get("layers", 0)
+    extra = files.config.get("num_nextn_predict_layers")
+    if not there or not told or told <= there <= told + (extra if isinstance(extra, int) else 0):
+        return ""
+    return f"Its weights have {count(there, 'layer')}, but its config.json says {told}; they do not belong together."
 
 
 def _disagreements(known: Knowledge) -> Iterator[str]:

@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from .checks import validate_model_name, validate_names, validate_patterns
+from .validators import validate_model_name, validate_names, validate_patterns
 from .local_folders import wrong_folder
 
 

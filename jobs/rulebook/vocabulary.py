@@ -104,6 +104,7 @@ _ACCOUNT = {
 
 _MEASURED = {
     "rows_prepared": "rows left after tokenising, cutting and masking",
+    "rows_start_doubled": "rows that begin with the beginning-of-text token twice",
     "pairs_cut_alike": "preference rows whose two answers are the same as far as they are kept",
     "rows_given": "rows handed to the trainer",
 }

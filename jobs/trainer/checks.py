@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -46,13 +47,27 @@ def _trained_tokens(batch: pa.Table) -> int:
     return sum(pc.sum(pc.not_equal(ids, IGNORED)).as_py() or 0 for ids in flat)
 
 
-def count_pairs_cut_alike(prepared: Dataset, max_length: int) -> int:
-    """Rows whose answers differ only beyond what is kept of prompt and answer together, or not at all."""
-    alike = 0
-    for row in prepared.select_columns(["prompt_ids", "chosen_ids", "rejected_ids"]):
-        room = max(0, max_length - len(row["prompt_ids"]))
-        alike += row["chosen_ids"][:room] == row["rejected_ids"][:room]
-    return alike
+def count_doubled_starts(run: RunFile, prepared: Dataset, start: int | None) -> int:
+    """Rows that begin with the beginning-of-text token twice: once from the tokenizer, once from the text."""
+    column = "input_ids" if run.method == "sft" else "prompt_ids"
+    return sum(ids[:2] == [start, start] for ids in _lists(prepared, column))
+
+
+def count_pairs_cut_alike(run: RunFile, prepared: Dataset) -> int:
+    """Preference rows whose answers differ only beyond what is kept of prompt and answer together, or not at all."""
+    if run.method != "dpo":
+        return 0
+    length = run.settings["data.max_length"]
+    columns = (_lists(prepared, column) for column in ("prompt_ids", "chosen_ids", "rejected_ids"))
+    rooms = (
+        (max(0, length - len(prompt)), chosen, rejected) for prompt, chosen, rejected in zip(*columns, strict=True)
+    )
+    return sum(chosen[:room] == rejected[:room] for room, chosen, rejected in rooms)
+
+
+def _lists(prepared: Dataset, column: str) -> Iterator[list[int]]:
+    for batch in _arrow_batches(prepared, [column]):
+        yield from batch.column(column).to_pylist()
 
 
 def require_known_tokens(run: RunFile, prepared: Dataset, embeddings: int) -> None:

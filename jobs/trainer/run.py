@@ -110,9 +110,12 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     trainer.remove_callback(PrinterCallback)
     model = cast("PreTrainedModel | PeftModel", trainer.model)
     prepared = Prepared(trainer, model, loaded.tokenizer, trainer.train_dataset, trainer.eval_dataset, watcher)
-    measured = {"rows_given": len(given), "rows_prepared": len(prepared.rows)}
-    if run.method == "dpo":
-        measured["pairs_cut_alike"] = checks.count_pairs_cut_alike(prepared.rows, run.settings["data.max_length"])
+    measured = {
+        "rows_given": len(given),
+        "rows_prepared": len(prepared.rows),
+        "rows_start_doubled": checks.count_doubled_starts(run, prepared.rows, loaded.tokenizer.bos_token_id),
+        "pairs_cut_alike": checks.count_pairs_cut_alike(run, prepared.rows),
+    }
     ask_the_rulebook_again(run, measured, events)
     watcher.prepared = {"rows_given": len(given), **measure(prepared, run, loaded)}
     return prepared

@@ -158,6 +158,7 @@ def test_modules_that_learn_nothing_are_left_out() -> None:
         ({"is_encoder_decoder": True}, "encoder-decoder"),
         ({"model_type": "odd", "auto_map": {"AutoModelForCausalLM": "odd.Odd"}}, "code that comes with the model"),
         ({"model_type": "llama4_text"}, "TRL cannot read"),
+        ({"num_hidden_layers": 2}, "Its weights have 1 layer, but its config.json says 2"),
         ({}, ""),
     ],
 )
@@ -228,3 +229,13 @@ def test_modules_that_all_linear_must_not_reach_are_told(kind: str, unfit: tuple
 def test_without_files_the_family_tells_what_all_linear_must_not_reach() -> None:
     model = make_hub_model("state-spaces/mamba-130m-hf", family="Mamba")
     assert model_facts(model.name)["unfit_modules"] == ("dt_proj", "out_proj")
+
+
+@pytest.mark.parametrize(("told", "fits"), [({}, False), ({"num_nextn_predict_layers": 1}, True)])
+def test_a_layer_that_config_json_does_not_count_would_be_dropped(told: dict[str, object], fits: bool) -> None:
+    model = make_model()
+    second = [name.replace("layers.0", "layers.1") for name in PROJECTIONS]
+    tower = "model.vision_tower.layers.30.mlp.fc1.weight"
+    write_weights(folder_of(model) / "model.safetensors", *PROJECTIONS, *second, tower)
+    edit_json(folder_of(model) / "config.json", **told)
+    assert bool(model_facts(model.name)["untrainable"]) is not fits

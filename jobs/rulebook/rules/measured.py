@@ -88,3 +88,19 @@ def pairs_cut_alike(
     fix = _keep_more(max_length, context_length)
     alike = count(pairs_cut_alike, "row")
     return broken(fix=fix, max_length=max_length, alike=alike, advice=advice([fix], "Shorten the rows."))
+
+
+@rule(
+    code="measured.start-doubled",
+    severity=Severity.WARNING,
+    field="data.dataset",
+    message="{doubled} of {prepared} begin with the token that marks a beginning, which the tokenizer puts before "
+    "every text by itself: they are trained with two of them, as the model never sees them later. Remove it from the "
+    "rows.",
+    breaks={"rows_start_doubled": 812, "rows_prepared": 812},
+)
+def start_doubled(rows_start_doubled: int, rows_prepared: int) -> Broken | None:
+    """Texts that were rendered by a chat template before carry the token already, and nothing complains."""
+    if not rows_start_doubled:
+        return None
+    return broken(doubled=rows_start_doubled, prepared=count(rows_prepared, "row"))
