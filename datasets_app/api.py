@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
@@ -26,6 +25,7 @@ from .models import Dataset
 from .preview import shown
 from .reading import good_rows
 from .serializers import ConvertSerializer, DatasetSerializer, PreviewSerializer, UploadSerializer
+from .uploads import the_file
 
 PREVIEWED, MOST_PREVIEWED = 5, 100
 
@@ -52,9 +52,7 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
     @extend_schema(request={"multipart/form-data": UploadSerializer}, responses={201: DatasetSerializer})
     def create(self, request: Request) -> Response:
         """Upload a file. Small ones are read before the answer, larger ones afterwards: see `status`."""
-        upload = request.FILES.get("file")
-        if not isinstance(upload, UploadedFile):
-            raise problem("file", "upload.missing", "No file was sent. Send it as multipart form data, field “file”.")
+        upload = the_file(request.FILES, "No file was sent. Send it as multipart form data, field “file”.")
         name = request.POST.get("name", "")
         dataset = services.create_dataset(owner=self._person, name=name, upload=upload)
         return Response(self.get_serializer(dataset).data, status=status.HTTP_201_CREATED)

@@ -38,15 +38,13 @@ def create_dataset(*, owner: User, name: str, upload: UploadedFile[Any]) -> Data
     """Take an uploaded file in and read it. Raises Problem with findings on `file` or `name`."""
     file_name = storable(PurePath(upload.name or "dataset").name)[:200]
     with received(upload) as arrived:
-        dataset = _store(owner=owner, name=_name_for(owner, name, file_name), file_name=file_name, arrived=arrived)
+        dataset = _store(owner=owner, name=_given_name(owner, name), file_name=file_name, arrived=arrived)
     return _begin_reading(dataset, dataset.size_bytes)
 
 
-def _name_for(owner: User, name: str, file_name: str) -> str:
-    """The name that was given, or one made from the file's. Whitespace and control characters become spaces."""
+def _given_name(owner: User, name: str) -> str:
+    """The name that was given, if it can be used. Whitespace and control characters become spaces."""
     given = " ".join("".join(each if each.isprintable() else " " for each in name).split())
-    if not given:
-        return free_name(owner, PurePath(file_name).stem)
     if len(given) > _longest_name():
         message = f"The name has {len(given)} characters; at most {_longest_name()} fit. Shorten it."
         raise problem("name", "dataset.name-too-long", message)
@@ -73,15 +71,33 @@ def free_name(owner: User, wanted: str) -> str:
 
 
 def _store(*, owner: User, name: str, file_name: str, arrived: Arrived) -> Dataset:
-    """Row and file appear together, or not at all."""
-    dataset = Dataset(owner=owner, name=name, file_name=file_name, size_bytes=arrived.size, sha256=arrived.sha256)
+    """Row and file appear together, or not at all; without a name, under one made from the file's."""
+
+    def save(name: str) -> Dataset:
+        dataset = Dataset(owner=owner, name=name, file_name=file_name, size_bytes=arrived.size, sha256=arrived.sha256)
+        dataset.save()
+        arrived.path.replace(dataset.path)
+        return dataset
+
+    if not name:
+        return _under_free_name(owner, PurePath(file_name).stem, save)
     try:
         with transaction.atomic():
-            dataset.save()
-            arrived.path.replace(dataset.path)
+            return save(name)
     except IntegrityError as error:  # somebody took the name since we looked
         raise _name_taken(owner, name) from error
-    return dataset
+
+
+def _under_free_name(owner: User, wanted: str, save: Callable[[str], Dataset]) -> Dataset:
+    """Save under a free name; when somebody takes it between our look and our save, under the next."""
+    while True:
+        name = free_name(owner, wanted)
+        try:
+            with transaction.atomic():
+                return save(name)
+        except IntegrityError:
+            if not Dataset.objects.filter(owner=owner, name=name).exists():
+                raise
 
 
 def _begin_reading(dataset: Dataset, size: int) -> Dataset:
@@ -174,14 +190,17 @@ def convert_dataset(*, dataset: Dataset, to: str) -> Dataset:
         message = f"“{dataset.name}” ({dataset.format}, {dataset.status}) can be converted to {ways}, not to “{to}”."
         raise problem("to", "dataset.not-convertible", message)
     check_size(dataset.size_bytes)
-    name = free_name(dataset.owner, f"{dataset.name[:90]} as {Format(to).label.lower()}")
-    converted = Dataset.objects.create(
-        owner=dataset.owner,
-        name=name,
-        file_name=f"{PurePath(dataset.file_name).stem[:150]}-{to}.jsonl",
-        converted_from=dataset,
-        conversion=to,
-        notes=notes_on(dataset, conversion),
+    converted = _under_free_name(
+        dataset.owner,
+        f"{dataset.name[:90]} as {Format(to).label.lower()}",
+        lambda name: Dataset.objects.create(
+            owner=dataset.owner,
+            name=name,
+            file_name=f"{PurePath(dataset.file_name).stem[:150]}-{to}.jsonl",
+            converted_from=dataset,
+            conversion=to,
+            notes=notes_on(dataset, conversion),
+        ),
     )
     return _begin_reading(converted, dataset.size_bytes)
 

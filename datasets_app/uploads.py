@@ -16,6 +16,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
+from django.utils.datastructures import MultiValueDict
 
 from finetune_site.problems import Problem, problem
 
@@ -32,6 +33,17 @@ class Arrived:
     path: Path
     size: int
     sha256: str
+
+
+def the_file(sent: MultiValueDict[str, UploadedFile[Any]], when_missing: str) -> UploadedFile[Any]:
+    """The one file of a request. Of several only the last would count, so they are refused."""
+    files = sent.getlist("file")
+    if not files:
+        raise problem("file", "upload.missing", when_missing)
+    if len(files) > 1:
+        message = f"{len(files)} files were sent at once. Upload them one by one: each becomes a dataset."
+        raise problem("file", "upload.several", message)
+    return files[0]
 
 
 @contextmanager

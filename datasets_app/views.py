@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
 from django.http import HttpResponse
@@ -14,13 +11,14 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from finetune_site.people import PersonRequest
-from finetune_site.problems import Problem, problem
+from finetune_site.problems import Problem
 
 from . import services
 from .conversions import conversions_from
 from .models import Dataset
 from .preview import panes
 from .reading import REASONS
+from .uploads import the_file
 
 PER_PAGE = 25
 ORDERS = {
@@ -56,9 +54,8 @@ def _list_page(request: PersonRequest, refused: Problem | None = None) -> HttpRe
 def upload(request: PersonRequest) -> HttpResponse:
     """Takes a file in. With JavaScript only the findings come back, so that the chosen file stays chosen."""
     try:
-        dataset = services.create_dataset(
-            owner=request.user, name=request.POST.get("name", ""), upload=_sent_file(request)
-        )
+        sent = the_file(request.FILES, "No file was chosen. Choose a .jsonl or .json file, then upload it.")
+        dataset = services.create_dataset(owner=request.user, name=request.POST.get("name", ""), upload=sent)
     except Problem as refused:
         if request.htmx:
             return render(request, "datasets/_upload_findings.html", {"refused": refused}, status=422)
@@ -66,13 +63,6 @@ def upload(request: PersonRequest) -> HttpResponse:
     if request.htmx:
         return HttpResponseClientRedirect(dataset.get_absolute_url())
     return redirect(dataset)
-
-
-def _sent_file(request: PersonRequest) -> UploadedFile[Any]:
-    sent = request.FILES.get("file")
-    if not isinstance(sent, UploadedFile):
-        raise problem("file", "upload.missing", "No file was chosen. Choose a .jsonl or .json file, then upload it.")
-    return sent
 
 
 @require_safe

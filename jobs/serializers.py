@@ -61,7 +61,7 @@ class JobRequest(JobSpec):
         """Never Django REST framework's own checks: they stop at the first kind of error and know no fixes."""
         if not isinstance(data, Mapping):
             raise problem(None, "request.no-object", f"A job specification is a JSON object; “{shown(data)}” was sent.")
-        on_warning = data.get("on_warning") or "accept"
+        on_warning = data.get("on_warning", "accept")
         if on_warning not in ON_WARNING:
             message = f"on_warning must be accept or refuse; “{shown(on_warning)}” was given."
             raise problem("on_warning", "request.on-warning", message)

@@ -55,6 +55,15 @@ def test_a_refused_upload_says_why(content: bytes, fields: dict[str, str], field
     assert response.json()["message"] == finding["message"]
 
 
+def test_several_files_at_once_are_refused() -> None:
+    """Only the last would become a dataset, and nobody would be told."""
+    two = [SimpleUploadedFile("a.jsonl", ROWS), SimpleUploadedFile("b.jsonl", ROWS)]
+    response = make_client(make_user()).post(URL, {"file": two}, format="multipart")
+    assert response.status_code == 400
+    assert response.json()["findings"][0]["code"] == "upload.several"
+    assert not Dataset.objects.exists()
+
+
 @pytest.mark.parametrize("sent", [{}, {"file": "no file"}, {"name": "only"}])
 def test_an_upload_without_a_file_is_refused(sent: dict[str, str]) -> None:
     for format in ("multipart", "json"):

@@ -337,3 +337,27 @@ def test_a_dataset_goes_when_its_jobs_have_ended(state: str) -> None:
     delete_dataset(dataset=dataset)
     job.refresh_from_db()
     assert job.dataset is None
+
+
+@pytest.fixture
+def _rival(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody else takes the first free name between our look and our save."""
+
+    def look_first(owner: Any, wanted: str) -> str:
+        name = look(owner, wanted)
+        if not rivals:
+            rivals.append(make_dataset(owner=owner, name=name))
+        return name
+
+    look, rivals = services.free_name, list[Dataset]()
+    monkeypatch.setattr(services, "free_name", look_first)
+
+
+@pytest.mark.usefixtures("_rival")
+def test_an_upload_without_a_name_takes_the_next_when_its_name_is_snatched() -> None:
+    assert create(name="").name == "rows (2)"
+
+
+@pytest.mark.usefixtures("_rival")
+def test_a_conversion_takes_the_next_name_when_its_name_is_snatched() -> None:
+    assert convert_dataset(dataset=create(CHAT, name="chats"), to="text").name == "chats as text (2)"

@@ -108,8 +108,9 @@ def test_refusing_warnings_lets_a_job_without_any_through():
     assert owner().post(JOBS, {**make_good_spec(), "on_warning": "refuse"}).status_code == 201
 
 
-def test_another_word_for_on_warning_is_a_finding():
-    answer = owner().post(JOBS, {**make_good_spec(), "on_warning": "maybe"})
+@pytest.mark.parametrize("given", ["maybe", "", False, 0, {}, None])
+def test_another_word_for_on_warning_is_a_finding(given):
+    answer = owner().post(JOBS, {**make_good_spec(), "on_warning": given})
     assert (answer.status_code, answer.json()["findings"][0]["field"]) == (400, "on_warning")
 
 
