@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from .config_numbers import numbers, text_part
 from .chat_templates import ChatTemplate, read_template
+from .config_numbers import numbers, text_part
 from .headers import Modules, UnreadableWeights, read_modules
 
 LARGEST_JSON = 64 * 1024**2

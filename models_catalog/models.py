@@ -11,8 +11,8 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from .validators import validate_model_name, validate_names, validate_patterns
 from .local_folders import wrong_folder
+from .validators import validate_model_name, validate_names, validate_patterns
 
 
 class ModelFamily(models.Model):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models_catalog.architecture import numbers
+from models_catalog.config_numbers import numbers
 from models_catalog.files import read_folder
 from tests.make import write_model_files
 

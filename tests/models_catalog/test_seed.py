@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from models_catalog.checks import validate_model_name, validate_names, validate_patterns
 from models_catalog.families import family_of
 from models_catalog.models import BaseModel, ModelFamily
 from models_catalog.seed import FAMILIES, MODELS, UNKNOWN
+from models_catalog.validators import validate_model_name, validate_names, validate_patterns
 
 pytestmark = pytest.mark.django_db
 SEVEN = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
