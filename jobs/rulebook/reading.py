@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .names import nearest
+from .misspelt import nearest
 from .settings_table import BY_FACT, GROUPS, SETTINGS, Kind, Setting
 
 MOST_UNKNOWN_KEYS = 50

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.rulebook import SETTINGS, Choices, read
 from jobs.rulebook.estimate import estimate
-from jobs.rulebook.names import nearest
+from jobs.rulebook.misspelt import nearest
 from jobs.rulebook.reading import shown
 
 from .world import SMOL, World, codes, spec
