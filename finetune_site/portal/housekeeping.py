@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 
+from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Failure
@@ -23,3 +25,11 @@ class Housekeeping:
         self._due = time.monotonic() + DAY
         call_command("clearsessions")
         Failure.objects.filter(stopped__lt=timezone.now() - KEEP_FAILURES).delete()  # django-q keeps them for ever
+        remove_torn_uploads()
+
+
+def remove_torn_uploads() -> None:
+    """What a process that was killed while it took in a file has left; one that still grows is younger."""
+    for path in Path(settings.DATASETS_DIR).glob("*.part"):
+        if path.stat().st_mtime < time.time() - DAY:
+            path.unlink(missing_ok=True)
