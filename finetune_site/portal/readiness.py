@@ -70,11 +70,11 @@ def _already_runs(note: str) -> str:
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
     """Opened here and handed down, so that a web process that is started again finds it open."""
+    if not 0 <= port <= 65535:
+        raise CannotServe(f"There is no port {port}; ports go from 0 to 65535.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
-    except OverflowError as error:
-        raise CannotServe(f"There is no port {port}; ports go from 0 to 65535.") from error
     except OSError as error:
         raise CannotServe(_cannot_listen(host, port, error)) from error
     with listener:
