@@ -15,8 +15,8 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
-from django.template.defaultfilters import filesizeformat
 from django.utils.datastructures import MultiValueDict
+from humanize import naturalsize
 
 from finetune_site.problems import Problem, problem
 
@@ -84,21 +84,15 @@ def check_size(size: int) -> None:
     """Raises Problem when the file is larger than allowed, or than the disk has room for."""
     limit = settings.ENVIRONMENT.max_upload_mb * 1_000_000
     if size > limit:
-        message = (
-            f"The file has {_size(size)}; at most {_size(limit)} can be uploaded. Split it or ask an administrator."
-        )
-        raise problem("file", "upload.too-large", message, 413)
+        sizes = f"The file has {naturalsize(size)}; at most {naturalsize(limit)} can be uploaded."
+        raise problem("file", "upload.too-large", f"{sizes} Split it or ask an administrator.", 413)
     if size + DISK_RESERVE > shutil.disk_usage(settings.DATASETS_DIR).free:
         raise _disk_full(size)
 
 
 def _disk_full(size: int) -> Problem:
-    message = f"The disk has no room for this file ({_size(size)}). Delete old datasets or ask an administrator."
+    message = f"The disk has no room for this file ({naturalsize(size)}). Delete old datasets or ask an administrator."
     return problem("file", "upload.disk-full", message, 507)
-
-
-def _size(count: int) -> str:
-    return filesizeformat(count).replace("\xa0", " ")
 
 
 _MAGIC = {

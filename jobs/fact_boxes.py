@@ -10,6 +10,8 @@ import humanize
 
 from datasets_app.models import Format
 
+from .rulebook.words import magnitude
+
 Facts = Mapping[str, Any]
 
 
@@ -36,7 +38,7 @@ def _model(facts: Facts) -> Iterator[tuple[str, str]]:
     if facts.get("family"):
         yield "Family", str(facts["family"])
     if facts.get("parameters"):
-        yield "Parameters", count(facts["parameters"])
+        yield "Parameters", magnitude(facts["parameters"])
     if facts.get("context_length"):
         yield "Context", f"{humanize.intcomma(facts['context_length'])} tokens"
     if facts.get("supports_chat") is not None:
@@ -59,11 +61,3 @@ def _dataset(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Bad rows", humanize.intcomma(facts["bad_row_count"])
     if facts.get("token_ceiling"):
         yield "Longest row", f"at most {humanize.intcomma(facts['token_ceiling'])} tokens"
-
-
-def count(number: int) -> str:
-    """135000000 reads 135 M, 8030000000 reads 8 B."""
-    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return str(number)

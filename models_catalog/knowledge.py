@@ -8,7 +8,7 @@ from functools import cached_property
 
 import humanize
 
-from jobs.rulebook.words import count
+from jobs.rulebook.words import count, magnitude
 
 from .cache import CacheState, cache_state, files_at_hand
 from .families import UNFIT, family_of
@@ -43,6 +43,11 @@ class Knowledge:
     def supports_chat(self) -> bool:
         told = self.files.has_template if self.files else None
         return self.listed_chat if told is None else told
+
+    @property
+    def can_chat(self) -> bool:
+        """It has a chat template, and one that can be read."""
+        return self.supports_chat and not (self.files and self.files.template.problem)
 
     @cached_property
     def lora_modules(self) -> tuple[str, ...]:
@@ -118,9 +123,7 @@ class Knowledge:
 
     @property
     def parameters_text(self) -> str:
-        return (
-            humanize.metric(self.parameters, precision=3).replace(" ", "").replace("G", "B") if self.parameters else ""
-        )
+        return magnitude(self.parameters) if self.parameters else ""
 
     @property
     def size_text(self) -> str:

@@ -28,6 +28,14 @@ def count(amount: int, thing: str) -> str:
     return f"{humanize.intcomma(amount)} {thing}" + ("" if amount == 1 else "s")
 
 
+def magnitude(amount: int) -> str:
+    """Parameters as model cards give them: 135000000 reads 135 M, 8030000000 reads 8.03 B."""
+    for unit, letter in ((10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if amount >= unit:
+            return f"{amount / unit:.3g} {letter}"
+    return str(amount)
+
+
 def size(amount: int) -> str:
     """Bytes as download pages give them: powers of 1000."""
     return humanize.naturalsize(amount)

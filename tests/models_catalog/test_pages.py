@@ -41,7 +41,7 @@ def test_the_list_shows_every_model_with_its_state(client: Client) -> None:
     assert page.count('<th scope="row">') == BaseModel.objects.count()
     assert "✓ cached" in page
     assert "⬇ 548.1 MB to download" in page
-    assert "1.56B" in page
+    assert "1.56 B" in page
 
 
 @pytest.mark.parametrize(
