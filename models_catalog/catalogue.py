@@ -63,7 +63,7 @@ def model_facts(name: str, revision: str | None = None) -> dict[str, Any]:
         return {"model_listed": False, "similar_models": similar(name)}
     known = know(model, revision)
     facts: dict[str, Any] = {"model_listed": True, **known.facts()}
-    if not known.supports_chat and (other := chat_model(besides=model)):
+    if not known.can_chat and (other := chat_model(besides=model)):
         facts["chat_model"] = other
     return facts
 
@@ -82,8 +82,8 @@ def _bare(name: str) -> str:
 
 
 def chat_model(besides: BaseModel) -> str | None:
-    """The smallest model at hand that has a chat template."""
-    able = [known for known in _at_hand() if known.supports_chat and not known.untrainable and known.model != besides]
+    """The smallest model at hand whose chat template can be used."""
+    able = [known for known in _at_hand() if known.can_chat and not known.untrainable and known.model != besides]
     able.sort(key=lambda known: (known.parameters or 0, known.model.name))
     return able[0].model.name if able else None
 

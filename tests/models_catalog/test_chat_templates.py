@@ -91,3 +91,11 @@ def test_a_turn_must_end_where_the_model_stops(eos: Any, generation: Any, added:
     edit_json(folder / "generation_config.json", **generation)
     edit_json(folder / "tokenizer.json", added_tokens=added)
     assert model_facts("house/tiny-chat")["template_end"] == end
+
+
+@pytest.mark.django_db
+def test_a_model_whose_template_cannot_be_read_is_not_offered_but_another_is() -> None:
+    broken, sound = make_model("house/broken"), make_model("house/sound")
+    edit_json(Path(broken.path) / "tokenizer_config.json", chat_template=LOOP)
+    assert model_facts(broken.name)["chat_model"] == sound.name
+    assert model_facts(make_model("house/plain", chat=False).name)["chat_model"] == sound.name

@@ -346,6 +346,23 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "fp16 on a new GPU": ({"training.precision": "fp16"}, {"gpus": 1, "bf16": True}, ["precision.fp16-needless"]),
     "too many jobs": ({}, {"active_jobs": 5}, ["account.too-many-jobs"]),
     "packing that leaks": ({"data.packing": True}, {"packing_leaks": True}, ["packing.leaks"]),
+    "rows longer than what is kept": ({"data.max_length": 64}, {}, ["length.rows-cut"]),
+    "all layers where some cannot be adapted": (
+        {"lora.target_modules": "all-linear"}, {"unfit_modules": ("out_proj",)}, ["lora.all-linear-unfit"],
+    ),
+    "an embedding that is also the head": (
+        {"lora.target_modules": ["q_proj", "embed_tokens"]}, {"tied_embedding": "embed_tokens"},
+        ["lora.tied-embedding"],
+    ),
+    "tools beside the messages": ({}, {"dataset_columns": ("messages", "tools")}, ["dataset.parts-left-out"]),
+    "texts beside the messages": ({}, {"dataset_columns": ("messages", "text")}, ["dataset.untrained-columns"]),
+    "a template that cannot be read": ({}, {"template_problem": "line 1: what?"}, ["template.broken"]),
+    "a role that the template refuses": ({}, {"template_refuses": ("assistant",)}, ["template.refuses-role"]),
+    "a role that the template leaves out": ({}, {"template_drops": ("tool", "user")}, ["template.drops-role"]),
+    "turns out of order": (
+        {}, {"template_alternates": True, "unalternating": 1}, ["template.needs-alternation"],
+    ),
+    "an end that the model does not know": ({}, {"template_end": "<|im_end|>"}, ["template.other-end"]),
     "no row left": ({}, {"rows_prepared": 0, "rows_given": 812}, ["measured.nothing-left"]),
     "pairs cut to the same": (
         {}, {"pairs_cut_alike": 812, "rows_prepared": 812}, ["measured.all-pairs-cut-alike"]

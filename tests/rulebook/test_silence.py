@@ -113,3 +113,18 @@ def test_a_gated_model_with_a_token_is_only_a_download() -> None:
 
 def test_all_seven_modules_of_a_llama_are_fine() -> None:
     assert codes(World().report(read(spec(**{"lora.target_modules": list(LLAMA_TARGETS)})))) == []
+
+
+def test_a_chat_template_matters_to_chats_only() -> None:
+    odd = {"template_problem": "line 1", "template_refuses": ("user",), "template_drops": ("assistant",),
+           "template_alternates": True, "unalternating": 3, "template_end": "<|im_end|>"}  # fmt: skip
+    assert codes(World(changes=odd).report(read(spec(**GPT2)))) == []
+
+
+def test_roles_that_nobody_takes_are_not_missed() -> None:
+    fussy = {"template_refuses": ("system",), "template_drops": ("tool",), "template_alternates": True}
+    assert codes(World(changes=fussy).report(read(spec()))) == []
+
+
+def test_rows_that_fit_by_the_most_careful_count_are_not_cut() -> None:
+    assert codes(World(changes={"token_ceiling": 1024 * 5 + 4}).report(read(spec()))) == []

@@ -71,5 +71,6 @@ def rows_cut(max_length: int, token_ceiling: int, context_length: int | None = N
     if about <= max_length:
         return None
     enough = min(token_ceiling, context_length or token_ceiling)
-    fix = use(PATH, enough, f"Use {enough} tokens") if enough > max_length else None
-    return broken(fix=fix, about=about, kept=max_length, advice=advice([fix], "Split long rows."))
+    fix = use(PATH, enough, f"Use {enough} tokens") if enough >= about else None
+    todo = advice([fix], "Split long rows, or choose a model that reads more.")
+    return broken(fix=fix, about=about, kept=max_length, advice=todo)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
-from ..fixes import advice, convert
+from ..fixes import advice, convert, model_at_hand
 from ..words import count, names
 
 PATH = "data.dataset"
@@ -27,15 +27,18 @@ def _concerned(roles: Collection[str], spoken_of: Collection[str]) -> str:
     code="template.broken",
     severity=Severity.ERROR,
     field="model.name",
-    message="The chat template of {model} cannot be read ({problem}), so no conversation can become text. Choose "
-    "another model, or ask staff to correct its files.",
+    message="The chat template of {model} cannot be read ({problem}), so no conversation can become text. {advice}",
     breaks={**CHAT, "template_problem": "line 1: unexpected '}'"},
 )
-def unreadable(strategy: str, conversational: bool, template_problem: str, model: str) -> Broken | None:
+def unreadable(
+    strategy: str, conversational: bool, template_problem: str, model: str, chat_model: str | None = None
+) -> Broken | None:
     """The tokenizer loads it without a look and stops at the first row."""
     if strategy != "chat" or not conversational or not template_problem:
         return None
-    return broken(model=model, problem=template_problem)
+    fix = model_at_hand(chat_model, model)
+    todo = advice([fix], "Choose another model, or ask staff to correct its files.")
+    return broken(fix=fix, model=model, problem=template_problem, advice=todo)
 
 
 @rule(
