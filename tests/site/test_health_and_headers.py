@@ -12,6 +12,8 @@ from django.db import OperationalError
 from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 
+from tests.make import make_user
+
 pytestmark = pytest.mark.django_db
 
 
@@ -71,3 +73,14 @@ def test_schema_and_its_page_are_served(client: Client, path: str) -> None:
 def test_the_page_of_the_api_loads_nothing_from_elsewhere(client: Client) -> None:
     page = client.get("/api/docs/").content.decode()
     assert "//" not in page.replace("/static/", "")
+
+
+def test_the_schema_describes_the_errors_of_every_call(client: Client) -> None:
+    client.force_login(make_user())
+    schema = client.get("/api/schema/", headers={"accept": "application/json"}).json()
+    calls = [call for path in schema["paths"].values() for call in path.values()]
+    assert len(calls) > 15
+    for call in calls:
+        error = call["responses"]["default"]["content"]["application/json"]["schema"]
+        assert error == {"$ref": "#/components/schemas/Problem"}
+    assert set(schema["components"]["schemas"]["Problem"]["properties"]) == {"message", "findings"}
