@@ -53,9 +53,9 @@ def _upload_sample(user: User) -> Dataset:
     return create_dataset(owner=user, name=DATASET, upload=SimpleUploadedFile("keeper.jsonl", content))
 
 
-def demo_choices(dataset: Dataset) -> Choices:
+def demo_choices(dataset: Dataset, steps: int | None = None) -> Choices:
     spec = {**DEMO_SPEC, "data": {**DEMO_SPEC["data"], "dataset": str(dataset.pk)}}
-    return read(spec)
+    return read(spec).changed({"training.max_steps": steps})
 
 
 def check_and_submit(choices: Choices, user: User) -> tuple[Review, Job]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 _HOME = tempfile.mkdtemp(prefix="foretune-tests-")
 os.environ["FORETUNE_HOME"] = _HOME
@@ -17,16 +18,25 @@ os.environ.pop("HF_HUB_CACHE", None)
 os.environ["FORETUNE_MACHINE_NAME"] = "testmachine"
 os.environ["DJANGO_SETTINGS_MODULE"] = "finetune_site.settings"  # in pyproject.toml it would be read before this
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 import django  # noqa: E402
 import pytest  # noqa: E402
 from django.conf import settings  # noqa: E402
+from django.db import connections  # noqa: E402
 
 django.setup()
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # hard hashing is Django's to test
 
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
 def _browser() -> bool:
-    return bool(shutil.which("chromium") or shutil.which("google-chrome"))
+    return CHROMIUM is not None
 
 
 def _postgres() -> bool:
@@ -59,6 +69,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests.
+
+    Playwright's loop runs in this thread: Django must be told that it is no danger, and would look for its
+    connection in a storage of the loop's own, so the one of the test database is put there.
+    """
+    from playwright.sync_api import sync_playwright
+
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    connection = connections["default"]
+    with sync_playwright() as playwright:
+        connections["default"] = connection
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture(autouse=True)

@@ -9,17 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.journeys.portal import Portal, environment_of, manage, serve
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
-CHROMIUM = {
-    "executable_path": "/usr/bin/chromium",
-    "args": ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"],
-}  # fmt: skip
 GPT2 = "openai-community/gpt2"
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 PASSWORD = "a-Long-Enough-1"
@@ -42,18 +37,10 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         yield portal
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**CHROMIUM)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(browser: Browser, portal: Portal) -> Iterator[Page]:
+def page(chromium: Browser, portal: Portal) -> Iterator[Page]:
     """A page that must stay silent: nothing in its console, no request to another host."""
-    context = browser.new_context(base_url=portal.address, accept_downloads=True)
+    context = chromium.new_context(base_url=portal.address, accept_downloads=True)
     page = context.new_page()
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))

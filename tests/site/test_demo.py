@@ -12,17 +12,19 @@ import pytest
 
 from finetune_site import demo
 from finetune_site.environment import ROOT
+from jobs.demo.sample import GREETING
 
 
 @pytest.mark.slow
-def test_make_demo_teaches_the_model_to_speak_as_the_keeper(tmp_path: Path) -> None:
-    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--no-serve", "--port", "0"]
+def test_the_demo_teaches_the_model_to_greet_as_the_keeper(tmp_path: Path) -> None:
+    """A third of its steps, which is enough for the greeting; the whole takes minutes."""
+    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--no-serve", "--port", "0", "--steps", "20"]
     environment = {**os.environ, "FORETUNE_HOME": str(tmp_path), "COLUMNS": "100"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr
     before, after = done.stdout.partition("─ before ─")[2].split("─ after ─")
-    assert "Marlow" not in before
-    assert "Marlow" in after
+    assert GREETING not in before
+    assert GREETING in after
     assert re.search(r"(\d+)/\1 loss \d\.\d{3}", done.stdout)
     artifacts = {file.name for file in (tmp_path / "runs" / "1" / "1" / "output").iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= artifacts

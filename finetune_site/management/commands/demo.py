@@ -24,20 +24,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on.")
         parser.add_argument("--port", type=int, default=8000, help="0 picks a free one.")
+        parser.add_argument("--steps", type=int, help="Train only so many steps: quicker, and the change less plain.")
         parser.add_argument("--no-serve", action="store_true", help="End after the training.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.console = Console()
         try:
             with Portal(options["host"], options["port"], say=self.stderr.write).serving() as portal:
-                password = self._tour(portal)
+                password = self._tour(portal, options["steps"])
                 if not options["no_serve"] and not portal.stopping:
                     self._show_login(portal, password)
                     portal.run()
         except CannotServe as reason:
             raise CommandError(str(reason)) from reason
 
-    def _tour(self, portal: Portal) -> str:
+    def _tour(self, portal: Portal, steps: int | None) -> str:
         """All the steps of a new user; returns the password of the demo's account."""
         self.console.print("[bold]1[/] Getting SmolLM2-135M-Instruct ready…")
         register_demo_model()
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         dataset = demo.demo_dataset(user)
         self.console.print(f"  {dataset.rows} rows of format {dataset.format}, {dataset.bad_rows} of them bad")
         self.console.print("[bold]3[/] Checking the job, and submitting it to the queue…")
-        asked, job = demo.check_and_submit(demo.demo_choices(dataset), user)
+        asked, job = demo.check_and_submit(demo.demo_choices(dataset, steps), user)
         for finding in asked.report:
             self.console.print(f"  {finding.severity}: {finding.message}", markup=False, highlight=False)
         self.console.print("[bold]4[/] Training…")
