@@ -74,7 +74,7 @@ TEMPLATES = [
         "DIRS": [ROOT / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["lucide.templatetags.lucide"],
+            "builtins": ["lucide.templatetags.lucide", "finetune_site.templatetags.sizes"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
