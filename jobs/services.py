@@ -19,7 +19,7 @@ from .models import ENDED, ON_A_MACHINE, Job, State, Transition
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=20)
 """How long a job may go without a sign of life from its supervisor."""
 
 
