@@ -56,7 +56,7 @@ format: $(STAMP) ## Put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## Measure: make bench [NAME=check|first_step]
+bench: $(STAMP) ## Measure: make bench [NAME=check|first_step|trainer_start|ingest]
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q $(if $(NAME),-k $(NAME))
 
 screenshots: $(STAMP) ## Photograph the main pages into docs/screenshots/

@@ -1,76 +1,81 @@
-"""From the start of the process to the first step: our trainer against a bare TRL script on the same model and rows."""
+"""From the submit to the first step through queue, worker, supervisor and trainer, against a bare TRL script."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
+from datetime import datetime
 from pathlib import Path
-from statistics import median
+from typing import Any
 
+import httpx2
 import pytest
 
+from tests.benchmarks.bare_trl import bare_seconds
+from tests.benchmarks.figures import show
+from tests.journeys.portal import environment_of, manage, serve
 from tests.tiny_models import make_tiny_model
-from tests.trainer.runs import ROOT, environment, make_run
 
 pytestmark = [pytest.mark.slow, pytest.mark.benchmark]
 
 ROUNDS = 3
-GOAL = 1.25
-"""What checks, events and reasons may cost: a quarter more than nothing but training."""
-
-BARE = """
-import sys
-from datasets import Dataset
-from peft import LoraConfig
-from transformers import TrainerCallback
-from trl import SFTConfig, SFTTrainer
-
-class Tell(TrainerCallback):
-    def on_step_end(self, args, state, control, **_):
-        print("first step", flush=True)
-        control.should_training_stop = True
-
-model, rows, out = sys.argv[1:]
-arguments = SFTConfig(out, use_cpu=True, bf16=False, max_length=64, per_device_train_batch_size=4, report_to="none")
-SFTTrainer(model, args=arguments, train_dataset=Dataset.from_json(rows, cache_dir=out), callbacks=[Tell()],
-           peft_config=LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj", "v_proj"])).train()
-"""
+GOAL = 2.0
+"""Until a warm process forks trainers: as long again for being claimed, checked once more and supervised."""
+PASSWORD = "a-Long-Enough-1"
+ROW = {
+    "messages": [{"role": "user", "content": "What is 3 and 4?"}, {"role": "assistant", "content": "The answer is 7."}]
+}
+JOB = {
+    "model": {"name": "house/tiny"},
+    "data": {"strategy": "chat", "max_length": 64},
+    "training": {"method": "sft", "max_steps": 1},
+    "lora": {"target_modules": ["q_proj", "v_proj"]},
+}
 
 
-def test_the_first_step_comes_about_as_soon_as_in_a_bare_script(tmp_path: Path) -> None:
-    model = make_tiny_model(tmp_path / "model", chat=True)
+def test_a_submitted_job_takes_its_first_step_soon(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    model = make_tiny_model(home / "models" / "tiny", chat=True)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text((json.dumps(ROW) + "\n") * 40)
+    prepare(home, model)
     ours, bare = [], []
-    for number in range(ROUNDS):  # in turns, so that a busy moment of the machine falls on both
-        run_dir = make_run(tmp_path / f"run-{number}", model, lora__target_modules=["q_proj", "v_proj"])
-        ours.append(seconds_until([sys.executable, "-m", "jobs.trainer", str(run_dir)]))
-        rows, out = str(run_dir / "train.jsonl"), str(tmp_path / f"bare-{number}")
-        bare.append(seconds_until([sys.executable, "-c", BARE, str(model), rows, out]))
-    ratio = median(ours) / median(bare)
-    figures = {"ours": median(ours), "baseline": median(bare), "ratio": ratio, "p50": median(ours), "p95": max(ours)}
-    rounded = {name: round(value, 3) for name, value in figures.items()}
-    print(json.dumps({"name": "first_step", **rounded, "unit": "s", "goal": GOAL, "holds": ratio <= GOAL}))
-    assert ratio <= GOAL
+    with serve(home) as portal, httpx2.Client(base_url=f"{portal.address}/api/v1", timeout=60) as client:
+        dataset = log_in_and_upload(client, rows)
+        for number in range(ROUNDS):
+            ours.append(first_step_after_submit(client, dataset))
+            bare.append(bare_seconds(model, rows, tmp_path / f"bare-{number}"))
+    assert show("first_step", ours, bare, goal=GOAL)
 
 
-def tells_of_a_step(line: str) -> bool:
-    """Our trainer prints each event as it writes it, the bare script what we made it print."""
-    return " step step=1 " in line or "first step" in line
+def prepare(home: Path, model: Path) -> None:
+    environment = environment_of(home)
+    manage(environment, "migrate", "--verbosity", "0")
+    make = (
+        "from django.contrib.auth.models import User; from models_catalog.services import register_local; "
+        f"User.objects.create_user('owner', password='{PASSWORD}'); "
+        f"register_local(name='house/tiny', path={str(model)!r})"
+    )
+    manage(environment, "shell", "--no-imports", "-c", make)
 
 
-def seconds_until(command: list[str]) -> float:
-    """From the start of a process to its first step; then it is ended."""
-    started = time.monotonic()
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if tells_of_a_step(line):
-                seconds = time.monotonic() - started
-                process.kill()
-                return seconds
-    raise AssertionError("".join(lines))
+def log_in_and_upload(client: httpx2.Client, rows: Path) -> int:
+    login = {"username": "owner", "password": PASSWORD}
+    token = client.post("/auth/token/", json=login).raise_for_status().json()["token"]
+    client.headers["Authorization"] = f"Token {token}"
+    upload = {"file": (rows.name, rows.read_bytes())}
+    number: int = client.post("/datasets/", files=upload).raise_for_status().json()["id"]
+    return number
+
+
+def first_step_after_submit(client: httpx2.Client, dataset: int) -> float:
+    """Seconds by the clock: the trainer writes down when its first step was done. Waits for the job's end."""
+    spec: dict[str, Any] = {**JOB, "data": {**JOB["data"], "dataset": str(dataset)}}
+    submitted = time.time()
+    job = client.post("/jobs/", json=spec).raise_for_status().json()["id"]
+    while client.get(f"/jobs/{job}/").json()["state"] != "succeeded":
+        assert time.time() < submitted + 300, client.get(f"/jobs/{job}/").text
+        time.sleep(0.5)
+    events = client.get(f"/jobs/{job}/events/").json()["events"]
+    first = next(event for event in events if event["event"] == "step")
+    return datetime.fromisoformat(first["at"]).timestamp() - submitted
