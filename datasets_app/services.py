@@ -27,8 +27,8 @@ from .uploads import Arrived, check_size, received, written
 
 logger = logging.getLogger(__name__)
 
-READ_AT_ONCE = 8 * 1024 * 1024
-"""Files up to this size are read within the request, larger ones by a task."""
+READ_AT_ONCE = 2 * 1024 * 1024
+"""Files up to this size are read within the request, larger ones by a task: a million broken lines take seconds."""
 
 SIGN_OF_LIFE = 2.0
 """Seconds between two notes of how far a reader has come."""

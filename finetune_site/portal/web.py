@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 import uvicorn
 
@@ -11,7 +14,9 @@ from ..environment import read_environment
 
 
 def main() -> None:
-    proxies = read_environment().proxies
+    environment = read_environment()
+    receive_bodies_in(environment.home.resolve() / "incoming")
+    proxies = environment.proxies
     config = uvicorn.Config(
         "finetune_site.asgi:application",
         log_config=None,  # Django's logging serves
@@ -23,6 +28,13 @@ def main() -> None:
         timeout_graceful_shutdown=3,
     )
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+def receive_bodies_in(folder: Path) -> None:
+    """Take bodies in on the disk that keeps them, without what a killed web process has left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    tempfile.tempdir = str(folder)
 
 
 if __name__ == "__main__":

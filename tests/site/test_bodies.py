@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +18,7 @@ from django.test import Client
 from finetune_site import bodies
 from finetune_site.accounts.tokens import create_token
 from finetune_site.asgi import application
+from finetune_site.portal.web import receive_bodies_in
 from tests.make import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,3 +116,12 @@ def _upload(headers: dict[str, str]) -> dict[str, Any]:
         "type": "http", "method": "POST", "path": UPLOAD,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }  # fmt: skip
+
+
+def test_bodies_are_taken_in_at_home_and_torn_ones_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "incoming").mkdir()
+    (tmp_path / "incoming" / "torn.upload").write_text("half")
+    receive_bodies_in(tmp_path / "incoming")
+    assert tempfile.gettempdir() == str(tmp_path / "incoming")
+    assert not list((tmp_path / "incoming").iterdir())
