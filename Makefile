@@ -1,6 +1,6 @@
 # What a person types. `make help` lists it.
 
-PY ?= python3.11
+PY ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 NAME ?=
 # Where torch comes from. Empty: wherever pip looks, which on Linux is the build with CUDA. A machine without an NVIDIA
