@@ -21,7 +21,7 @@ from finetune_site.asgi import application
 from finetune_site.portal.web import receive_bodies_in
 from tests.make import make_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 UPLOAD, JOBS = "/api/v1/datasets/", "/api/v1/jobs/"
 GB = 1_000_000_000
 
