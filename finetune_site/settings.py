@@ -176,6 +176,7 @@ REST_FRAMEWORK = {
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 KNOX_TOKEN_MODEL = "finetune_site.ApiToken"  # noqa: S105
+MIGRATION_MODULES = {"knox": None}  # they would make a table for its own tokens, which nothing uses
 SPECTACULAR_SETTINGS = {
     "TITLE": "Foretune",
     "DESCRIPTION": "Check, start, follow and fetch fine-tuning jobs. Every error has `message` and `findings`.",

@@ -7,7 +7,6 @@ from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
 from jobs import services
@@ -17,8 +16,7 @@ from tests.make import make_dataset, make_model, make_spec, make_user
 
 pytestmark = [
     pytest.mark.postgres,
-    # Named apps let the flush cascade: the table of knox's own tokens, which no model of ours stands for, needs it.
-    pytest.mark.django_db(transaction=True, serialized_rollback=True, available_apps=settings.INSTALLED_APPS),
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
 ]
 TOGETHER = 1.0
 """Seconds that a review waits for another one beside it; behind a lock there never is one."""
