@@ -1,0 +1,1 @@
+"""A process that has imported the training libraries once, and forks a child for each piece of work."""
