@@ -15,8 +15,22 @@ from .words import names
 
 
 @dataclass(frozen=True)
+class Place:
+    """A GPU, or the machine's own memory (index None), and whether the job fits: fits, tight, exceeded or unknown."""
+
+    index: int | None
+    name: str
+    memory: int
+    verdict: str
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """Counts, bytes and seconds. `rows` are trained on, `eval_rows` held out; `unknown` has a reason for each None."""
+    """Counts, bytes and seconds. `rows` are trained on, `eval_rows` held out; `unknown` has a reason for each None.
+
+    `gpus` are the places where the job could run; `seconds` and `gpu_hours` are of the whole run, reckoned from
+    earlier jobs as `basis` says; `error_so_far` is how far memory has been off here, in words.
+    """
 
     rows: int | None = None
     eval_rows: int | None = None
@@ -25,6 +39,12 @@ class Estimate:
     download_seconds: int | None = None
     trainable_parameters: int | None = None
     memory: tuple[Part, ...] | None = None
+    tokens_per_step: int | None = None
+    gpus: tuple[Place, ...] = ()
+    seconds: int | None = None
+    gpu_hours: float | None = None
+    basis: str = ""
+    error_so_far: str = ""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     @property

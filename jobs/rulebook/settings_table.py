@@ -207,6 +207,15 @@ _ROWS = (
         advanced=True,
     ),
     Setting(
+        "training.auto_find_batch_size",
+        "auto_find_batch_size",
+        Kind.BOOLEAN,
+        "Retry once with half the batch if memory runs out",
+        "Starts again with smaller batches and as many more of them accumulated: every step still sees the same rows.",
+        default=False,
+        advanced=True,
+    ),
+    Setting(
         "training.beta",
         "beta",
         Kind.NUMBER,

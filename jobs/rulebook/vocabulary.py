@@ -55,6 +55,10 @@ _MODEL = {
     "bytes_to_fetch": "bytes still to download before the model can be loaded",
     "gated": "the hub asks for an accepted licence and a token",
     "unsafe_weights": "the weights come only as pickle files",
+    "weights_format": "safetensors, pickle or gguf; gptq, awq and the like where safetensors hold quantized weights",
+    "own_code": "config.json or tokenizer_config.json asks for Python code that comes with the model (auto_map)",
+    "unbuildable": "why transformers cannot build the model from its config.json, else empty",
+    "uninspected": "why the model's own files have not been looked into, else empty",
     "parameters": "number of parameters",
     "supports_checkpointing": "the architecture can do gradient checkpointing",
     "packing_leaks": "packed rows see their neighbours in this architecture",
@@ -66,6 +70,7 @@ _MODEL = {
     "attention_width": "heads × head size",
     "key_value_width": "key/value heads × head size",
     "vocabulary_size": "rows of the embedding",
+    "active_width": "numbers per token inside the MLP of one layer; with experts, of those that one token visits",
 }
 
 _DATASET = {
@@ -84,6 +89,7 @@ _DATASET = {
     "roles": "roles that take turns in the good rows",
     "unalternating": "good rows in which users and assistants do not take turns, a user first",
     "token_ceiling": "an upper bound for the tokens of the longest row",
+    "row_tokens": "(tokens, rows) pairs: roughly how many rows have so many tokens or fewer down to the pair before",
 }
 
 _MACHINE = {
@@ -92,9 +98,16 @@ _MACHINE = {
     "bytes_per_second": "download speed to expect",
     "disk_free": "free bytes where models and runs are kept",
     "packages": "names of optional packages that are installed",
+    "package_versions": "versions of those packages by name",
     "gpus": "number of GPUs a job can use",
+    "gpu_list": "index, name, memory, free, capability and driver of each GPU a job can use",
+    "gpu_memories": "memory of each GPU a job can use in bytes",
+    "gpu_capability": "the lowest compute capability among them, as (major, minor)",
+    "ram": "memory of the machine in bytes, or what its container may use",
     "gpu_memory": "memory of the largest GPU in bytes",
     "bf16": "the GPU computes in bfloat16",
+    "memory_history": "of finished jobs here: kind of job → (predicted, measured) bytes of its peak",
+    "pace_history": "of finished jobs here: kind, model, parameters, tokens and seconds of a step, seconds around them",
 }
 
 _ACCOUNT = {

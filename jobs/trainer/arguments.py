@@ -50,6 +50,7 @@ DONE_BEFORE = {
     "data.dataset": "written to train.jsonl by the supervisor",
     "data.strategy": "judged by the rulebook; the rows already have its shape",
     "data.bad_rows": "left out by the supervisor",
+    "training.auto_find_batch_size": "the supervisor's, who starts the trainer a second time",
 }
 
 
