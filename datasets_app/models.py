@@ -102,3 +102,14 @@ class Dataset(models.Model):
     @property
     def is_trainable(self) -> bool:
         return self.status == self.Status.READY and self.format != Format.UNKNOWN and self.usable_rows > 0
+
+
+class TellingRows(models.Model):
+    """The few rows of a dataset on which a rehearsal is most likely to stumble. Chosen once, when first asked for."""
+
+    dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="telling_rows", primary_key=True)
+    rows = models.JSONField(help_text="As in jobs.rehearsal.document.TellingRow.")
+    digest = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"Telling rows of {self.dataset_id}"

@@ -29,6 +29,47 @@ ACTIVE = (State.CHECKING, State.QUEUED, *ON_A_MACHINE)
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REFUSED)
 
 
+class OnWarning(models.TextChoices):
+    """What becomes of a job with warnings that nobody has confirmed; part of the public contract."""
+
+    ACCEPT = "accept", "They count as confirmed"
+    REFUSE = "refuse", "Refuse the job"
+
+
+class OnUnrehearsed(models.TextChoices):
+    """What becomes of a job that cannot be rehearsed; part of the public contract."""
+
+    REFUSE = "refuse", "Refuse the job"
+    START = "start", "Start it all the same"
+
+
+class Rehearsal(models.Model):
+    """What the real trainer did on a stand-in with a few telling rows. The same question is answered once.
+
+    `document` is as in `jobs.rehearsal.document`; it is empty while the rehearsal is under way, and `lease_until`
+    says until when whoever is at it may take.
+    """
+
+    key = models.CharField(
+        max_length=64,
+        null=True,
+        unique=True,
+        help_text="What was asked, as a digest. Null: the answer says nothing about the next time.",
+    )
+    document = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    lease_until = models.DateTimeField(null=True)
+    seconds = models.FloatField(null=True, help_text="How long it took, with starting a process.")
+
+    def __str__(self) -> str:
+        return f"Rehearsal {self.pk} ({self.state or 'under way'})"
+
+    @property
+    def state(self) -> str:
+        """`passed`, `stopped`, `not_rehearsed`, or nothing while it is under way."""
+        return str(self.document["state"]) if self.document else ""
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: User) -> JobQuerySet:
         """Staff see every job, other people their own."""
@@ -58,6 +99,16 @@ class Job(models.Model):
         help_text="Who accepted the warnings.",
     )
     confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    rehearsal = models.ForeignKey(Rehearsal, null=True, blank=True, on_delete=models.SET_NULL, related_name="jobs")
+    on_warning = models.CharField(
+        max_length=10,
+        choices=OnWarning,
+        default=OnWarning.ACCEPT,
+        help_text="What to do about warnings that only the rehearsal brings to light.",
+    )
+    on_unrehearsed = models.CharField(max_length=10, choices=OnUnrehearsed, default=OnUnrehearsed.REFUSE)
+    rehearsal_tries = models.PositiveSmallIntegerField(default=0, help_text="Workers that took up its rehearsal.")
 
     base_model = models.ForeignKey(
         "models_catalog.BaseModel", null=True, on_delete=models.SET_NULL, related_name="jobs"
@@ -102,6 +153,7 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="job_history"),
             models.Index(fields=["created_at"], condition=Q(state=State.QUEUED), name="job_queue"),
+            models.Index(fields=["created_at"], condition=Q(state=State.CHECKING), name="job_rehearsals"),
         ]
 
     def __str__(self) -> str:
@@ -136,3 +188,16 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_state or '—'} → {self.to_state}"
+
+
+class Trial(models.Model):
+    """A rehearsal that somebody asked for without starting a job. Done by the queue, and kept for a day."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    choices = models.JSONField(help_text="What was chosen, by dotted name.")
+    answer = models.JSONField(null=True, help_text="The report and the rehearsal, when they are there.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    lease_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"Trial {self.pk}"
