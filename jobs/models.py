@@ -52,14 +52,18 @@ class Rehearsal(models.Model):
 
     key = models.CharField(
         max_length=64,
-        null=True,
-        unique=True,
-        help_text="What was asked, as a digest. Null: the answer says nothing about the next time.",
+        blank=True,
+        help_text="What was asked, as a digest. Empty: the answer says nothing about next time.",
     )
     document = models.JSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     lease_until = models.DateTimeField(null=True)
     seconds = models.FloatField(null=True, help_text="How long it took, with starting a process.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key"], condition=~Q(key=""), name="a_question_is_rehearsed_once"),
+        ]
 
     def __str__(self) -> str:
         return f"Rehearsal {self.pk} ({self.state or 'under way'})"
