@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import tempfile
 import time
@@ -34,6 +33,7 @@ from .decisions import (
 from .events import Events
 from .failures import TrainingError
 from .loading import embedding_rows, load_model, load_rows, load_tokenizer, this_machine
+from .measuring import Meter
 from .run_file import RunFile
 from .saving import save_output, versions, write_result
 from .stopping import StopSignal
@@ -44,14 +44,15 @@ CHECKPOINTS = "checkpoints"
 
 def fine_tune(run_dir: Path, run: RunFile, events: Events, stop: StopSignal) -> None:
     """Train the job in `run_dir`. Returns once result.json is written; raises whatever prevented that."""
-    started = time.monotonic()
+    trl_classes(run.method)  # before the meter starts, so that a library does not count as the job's memory
+    meter = Meter()
     with tempfile.TemporaryDirectory(dir=run_dir, prefix="cache-") as cache:
         loaded = load(run, run_dir, Path(cache), events)
         prepared = prepare(loaded, run, run_dir, events, stop)
-        train(prepared, run, stop)
+        train(prepared, run, stop, meter)
         metrics = evaluate(prepared, events)
         artifacts = save(prepared, run, run_dir, metrics, events)
-    finish(run_dir, artifacts, metrics, started, events)
+    finish(run_dir, artifacts, metrics, meter, events)
 
 
 @dataclass
@@ -128,8 +129,20 @@ def split(rows: Dataset, held_out: int, seed: int) -> tuple[Dataset, Dataset | N
     return parts["train"], parts["test"]
 
 
+def trl_classes(method: str) -> tuple[Any, Any]:
+    """TRL's trainer and its arguments. Only those of the job's method are imported: each costs more than a second."""
+    if method == "dpo":
+        from trl.trainer.dpo_config import DPOConfig
+        from trl.trainer.dpo_trainer import DPOTrainer
+
+        return DPOTrainer, DPOConfig
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
+
+    return SFTTrainer, SFTConfig
+
+
 def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, kept_back: Dataset | None) -> Trainer:
-    """Only the trainer of the job's method is imported: each costs more than a second."""
     arguments = all_arguments(loaded, run, evaluates=kept_back is not None) | {"output_dir": str(folder)}
     lora = LoraConfig(task_type="CAUSAL_LM", **lora_arguments(loaded, run)) if run.lora else None
     parts: dict[str, Any] = {
@@ -141,15 +154,10 @@ def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, ke
         "callbacks": early_stopping(run) if arguments.get("load_best_model_at_end") else None,
     }
     if run.method == "dpo":
-        from trl.trainer.dpo_config import DPOConfig
-        from trl.trainer.dpo_trainer import DPOTrainer
-
-        reference = None if lora else load_model(run, loaded.precision)
-        return DPOTrainer(args=DPOConfig(**arguments), ref_model=reference, **parts)
-    from trl.trainer.sft_config import SFTConfig
-    from trl.trainer.sft_trainer import SFTTrainer
-
-    return SFTTrainer(args=SFTConfig(**arguments), **parts)
+        parts["ref_model"] = None if lora else load_model(run, loaded.precision)
+    trainer, config = trl_classes(run.method)
+    built: Trainer = trainer(args=config(**arguments), **parts)
+    return built
 
 
 def all_arguments(loaded: Loaded, run: RunFile, *, evaluates: bool) -> dict[str, Any]:
@@ -228,7 +236,8 @@ def count_parameters(model: PreTrainedModel | PeftModel) -> tuple[int, int]:
     return model.num_parameters(only_trainable=True), model.num_parameters()
 
 
-def train(prepared: Prepared, run: RunFile, stop: StopSignal) -> None:
+def train(prepared: Prepared, run: RunFile, stop: StopSignal, meter: Meter) -> None:
+    prepared.trainer.add_callback(meter)
     with stop.only_between_steps():
         outcome = prepared.trainer.train()
     checks.require_finite_loss(run, outcome.training_loss, outcome.global_step)
@@ -262,20 +271,15 @@ def save(
 
 
 def finish(
-    run_dir: Path, artifacts: list[dict[str, Any]], metrics: dict[str, Any], started: float, events: Events
+    run_dir: Path, artifacts: list[dict[str, Any]], metrics: dict[str, Any], meter: Meter, events: Events
 ) -> None:
+    """`peak_memory_bytes` is all that was held: on the GPU, else by this process with its libraries."""
     outcome = {
         "artifacts": artifacts,
         "metrics": metrics,
-        "peak_memory_bytes": peak_memory(),
-        "seconds": round(time.monotonic() - started, 3),
+        "peak_memory_bytes": meter.whole_peak,
+        "measured": meter.report(),
+        "seconds": round(time.monotonic() - meter.started, 3),
     }
     write_result(run_dir, outcome | {"versions": versions()})
     events.write("finished", **outcome)
-
-
-def peak_memory() -> int:
-    """Of the GPU where there is one, else of this process, in bytes."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
