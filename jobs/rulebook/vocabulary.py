@@ -37,7 +37,7 @@ _MODEL = {
     "model_listed": "the model is in the catalogue",
     "similar_models": "names of the catalogue that are near the one given, nearest first",
     "family": "name of the model family",
-    "modules": "every module of the model: path with {} for the layer, layers, kind, widths and role (rulebook/tree.py)",
+    "modules": "every module: path with {} for the layer, layers, kind, widths and role (rulebook/tree.py)",
     "renamed_targets": "older names under which PEFT reaches matrices of experts, and the ending of the path they mean",
     "lora_modules": "names of all modules of the model that can carry LoRA (last part of their path)",
     "lora_targets": "recommended LoRA target modules",
