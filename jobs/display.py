@@ -91,25 +91,39 @@ def _at(spec: Mapping[str, Any], path: str) -> Any:
     return inner.get(name) if isinstance(inner, Mapping) else None
 
 
-def estimate_rows(estimate: Estimate) -> list[tuple[str, str]]:
-    """What a job will cost, as far as it is known."""
-    rows = [
-        ("Rows", _count(estimate.rows)),
-        ("Held out", _count(estimate.eval_rows or None)),
-        ("Steps", _count(estimate.steps)),
-        ("Trained weights", _count(estimate.trainable_parameters)),
-        ("Memory", _size(estimate.memory_bytes, "about ")),
-        ("Download", _size(estimate.download_bytes or None) + _time(estimate.download_seconds)),
+@dataclass(frozen=True)
+class Cost:
+    """One amount of an estimate; `note` says what it rests on."""
+
+    name: str
+    text: str
+    note: str = ""
+
+
+def estimate_rows(estimate: Estimate) -> list[Cost]:
+    """What a job will cost, as far as it is known. Memory is shown apart, as a bar."""
+    costs = [
+        Cost("Time", _lasting(estimate.seconds), estimate.basis),
+        Cost("GPU-hours", f"{estimate.gpu_hours:.2g}" if estimate.gpu_hours else ""),
+        Cost("Steps", _count(estimate.steps)),
+        Cost("Rows", _count(estimate.rows)),
+        Cost("Held out", _count(estimate.eval_rows or None)),
+        Cost("Trained weights", _count(estimate.trainable_parameters)),
+        Cost("Download", _size(estimate.download_bytes or None) + _time(estimate.download_seconds)),
     ]
-    return [(name, text) for name, text in rows if text]
+    return [cost for cost in costs if cost.text]
 
 
 def _count(amount: int | None) -> str:
     return "" if amount is None else humanize.intcomma(amount)
 
 
-def _size(amount: int | None, about: str = "") -> str:
-    return "" if amount is None else about + humanize.naturalsize(amount)
+def _size(amount: int | None) -> str:
+    return "" if amount is None else humanize.naturalsize(amount)
+
+
+def _lasting(seconds: int | None) -> str:
+    return "" if seconds is None else f"about {humanize.naturaldelta(max(seconds, 1))}"
 
 
 def _time(seconds: int | None) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from .display import Row, estimate_rows, group_title, rows
+from .display import Cost, Row, estimate_rows, group_title, rows
 from .fact_boxes import FactBox, fact_boxes
 from .forms import CARDS, JobForm, SettingBoundField, Stage
+from .memory_bar import Bar, memory_bars
 from .rulebook import Severity
 from .rulebook.settings_table import SETTINGS
 from .shown_findings import ShownFinding, input_id
@@ -126,8 +127,17 @@ class JobPage:
         return [finding for finding in (*self.errors, *self.warnings) if finding.target]
 
     @property
-    def estimate(self) -> list[tuple[str, str]]:
+    def estimate(self) -> list[Cost]:
         return estimate_rows(self.form.review.estimate)
+
+    @cached_property
+    def memory(self) -> list[Bar]:
+        return memory_bars(self.form.review.estimate)
+
+    @property
+    def error_so_far(self) -> str:
+        """How far the memory of earlier jobs here was off."""
+        return self.form.review.estimate.error_so_far
 
     @property
     def rows(self) -> list[Row]:
