@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from models_catalog.lora_tree import LoraTree, lora_tree
+
 from .display import Cost, Row, estimate_rows, group_title, rows
 from .fact_boxes import FactBox, fact_boxes
 from .forms import CARDS, JobForm, SettingBoundField, Stage
@@ -80,15 +82,19 @@ class JobPage:
         drawn |= {field.name for field in self.lora} if self.model_switched else set()
         return self._fields(path for path in SETTINGS if path not in drawn)
 
-    @property
-    def modules(self) -> list[tuple[str, bool, bool]]:
-        """Modules that can carry LoRA: name, chosen, recommended. Those recommended come first."""
+    @cached_property
+    def tree(self) -> LoraTree | None:
+        """The model's modules, ticked as the targets say; None without LoRA or as long as nothing is known of them."""
         facts = self.form.review.facts
         if not facts.get("lora_enabled"):
-            return []
-        named, advised = facts.get("target_modules", ()), facts.get("lora_targets", ())
-        every = [*advised, *(name for name in facts.get("lora_modules", ()) if name not in advised)]
-        return [(name, not isinstance(named, str) and name in named, name in advised) for name in every]
+            return None
+        rank = facts.get("lora_r")
+        return lora_tree(
+            facts,
+            facts.get("target_modules") or (),
+            rank=rank if isinstance(rank, int) and rank > 0 else 1,
+            dora=bool(facts.get("use_dora")),
+        )
 
     @property
     def fact_boxes(self) -> list[FactBox]:

@@ -16,7 +16,7 @@ from finetune_site.problems import Problem
 from .form_page import JobPage
 from .forms import JobForm, Stage, blank, filled_from
 from .models import Job
-from .review import NoSuchFix, apply_fix, choices_of
+from .review import TARGETS, NoSuchFix, apply_fix, choices_of
 from .rulebook.settings_table import SETTINGS
 from .services import Refused, submit
 
@@ -58,6 +58,15 @@ def fix(request: PersonRequest) -> HttpResponse:
     follows = cured.suggestions()
     focus = next(iter(changes), "")
     return _draw(request, cured.with_changes(follows), changes | follows, summary=summary, focus=focus)
+
+
+@require_POST
+def tick(request: PersonRequest) -> HttpResponse:
+    """LoRA targets from the boxes that are ticked in the model's tree."""
+    form = JobForm(request.POST, user=request.user)
+    tree = JobPage(form).tree
+    changes = {TARGETS: tree.named(request.POST.getlist("tick"))} if tree else {}
+    return _draw(request, form.with_changes(changes), changes)
 
 
 @require_POST

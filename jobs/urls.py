@@ -10,6 +10,7 @@ urlpatterns = [
     path("new", new_job.new, name="new"),
     path("check", new_job.check, name="check"),
     path("fix", new_job.fix, name="fix"),
+    path("tick", new_job.tick, name="tick"),
     path("summary", new_job.summary, name="summary"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/cancel", views.cancel, name="cancel"),

@@ -45,13 +45,15 @@ def test_choosing_a_model_unlocks_lora_and_fills_its_targets(form: NewJob) -> No
     expect(form.page.get_by_text("no chat template", exact=True)).to_be_visible()
 
 
-def test_a_module_is_ticked_and_unticked_by_its_chip(form: NewJob) -> None:
+def test_a_module_is_ticked_and_unticked_in_the_tree(form: NewJob) -> None:
     form.choose("model.name", "house/tiny-gpt2")
-    chip = form.page.get_by_role("button", name="c_proj")
-    with form.page.expect_response("**/jobs/check"):
-        chip.click()
+    box = form.page.get_by_role("checkbox", name="c_proj")
+    box.focus()
+    with form.page.expect_response("**/jobs/tick"):
+        form.page.keyboard.press("Space")
     expect(form.input("lora.target_modules")).to_have_value("c_attn")
-    expect(chip).to_have_attribute("aria-pressed", "false")
+    expect(box).not_to_be_checked()
+    expect(box).to_be_focused()
 
 
 def test_the_reason_of_a_refused_strategy_is_reached_by_keyboard(form: NewJob) -> None:

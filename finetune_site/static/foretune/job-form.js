@@ -1,4 +1,4 @@
-// The new-job form: sliders, module switches, the summary dialog, and focus. What is valid, the server says.
+// The new-job form: sliders, the summary dialog, and focus. What is valid, the server says.
 
 const form = document.getElementById("job-form");
 const dialog = () => document.getElementById("summary-dialog");
@@ -55,15 +55,6 @@ form.addEventListener("change", (event) => {
   if (slider) typeInto(document.getElementById(slider.dataset.slides), document.getElementById(slider.dataset.slides).value);
 });
 
-function toggleModule(button) {
-  const input = document.getElementById("id_lora-target_modules");
-  const names = input.value.split(",").map((name) => name.trim()).filter(Boolean);
-  const others = names.filter((name) => name !== button.dataset.toggles);
-  const next = others.length === names.length ? [...names, button.dataset.toggles] : others;
-  button.setAttribute("aria-pressed", String(next.length > names.length));
-  typeInto(input, next.join(", "));
-}
-
 function focusField(id) {
   const field = document.getElementById(id) ?? document.querySelector(`#field-${id} input:not([type="hidden"]):not(:disabled)`);
   field?.closest("details")?.setAttribute("open", "");
@@ -72,8 +63,6 @@ function focusField(id) {
 }
 
 form.addEventListener("click", (event) => {
-  const chip = event.target.closest("[data-toggles]");
-  if (chip) toggleModule(chip);
   const link = event.target.closest("[data-focus]");
   if (link) {
     event.preventDefault();
