@@ -16,7 +16,7 @@ DJANGO_TEMPLATES := templates
 LINT_HOME = FORETUNE_HOME=$(CURDIR)/$(VENV)/lint-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-postgres lint format bench screenshots docs constraints
+.PHONY: help install demo serve test test-postgres lint format accuracy bench screenshots docs constraints
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +55,9 @@ lint: $(STAMP) ## Style, types, import contracts, migrations, templates, API sch
 format: $(STAMP) ## Put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+accuracy: $(STAMP) ## Check jobs, then really train them: make accuracy [CASES=200|arch/*] [MINUTES=10]
+	$(BIN)/python -m tests.accuracy $(if $(CASES),--cases '$(CASES)') $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(STAMP) ## Measure: make bench [NAME=check|first_step|trainer_start|ingest]
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q $(if $(NAME),-k $(NAME))

@@ -1,0 +1,253 @@
+"""What a training that raises nothing may still do wrong. Each look answers with symptoms, none when all is well."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from jobs.trainer.run import Prepared
+from jobs.trainer.run_file import RunFile
+
+IGNORED = -100
+CLOSE = 2e-3
+"""Logits of one model reckoned in two ways differ by less, in fp32."""
+TOLERANCE = 1e-3
+"""The same for two ways to reckon one loss."""
+LAST = 4
+"""A template may write a little after the token that ends a turn."""
+
+
+def at_rows(run: RunFile, rows: list[dict[str, Any]], prepared: Prepared) -> list[str]:
+    """What became of the rows."""
+    found = set(_not_as_asked(run))
+    trained = prepared.rows
+    packing = run.method == "sft" and run.settings["data.packing"]
+    given = len(rows) - (len(prepared.eval_rows) if prepared.eval_rows is not None else 0)
+    if not packing and len(trained) < given:
+        found.add("rows-lost")
+    whole = not packing and prepared.eval_rows is None and len(trained) == len(rows)
+    for number, row in enumerate(trained):
+        if run.method == "dpo":
+            found.update(_at_pair(run, row, prepared))
+        elif not packing:
+            found.update(_at_sequence(run, row, prepared))
+        if whole:
+            found.update(_at_contents(run, rows[number], row, prepared))
+    return sorted(found)
+
+
+def _not_as_asked(run: RunFile) -> Iterator[str]:
+    if run.choices.unknown_keys:
+        yield "setting-ignored"
+    if run.settings["training.early_stopping_patience"] and not run.settings["data.eval_fraction"]:
+        yield "setting-ignored"
+    strategy = run.settings.get("data.strategy")
+    if strategy and (strategy == "chat") != run.conversational:
+        yield "strategy-ignored"
+
+
+def _at_sequence(run: RunFile, row: dict[str, Any], prepared: Prepared) -> Iterator[str]:
+    ids, labels = row["input_ids"], row["labels"]
+    learnt = [label for label in labels[1:] if label != IGNORED]
+    start = prepared.tokenizer.bos_token_id
+    if not learnt:
+        yield "row-teaches-nothing"
+    if start is not None and ids[:2] == [start, start]:
+        yield "start-doubled"
+    if len(ids) > _context(prepared.model):
+        yield "beyond-context"
+    cut = len(ids) >= run.settings["data.max_length"]
+    if learnt and not cut and not _stops(prepared) & set(learnt[-LAST:]):
+        yield "end-untrained"
+
+
+def _stops(prepared: Prepared) -> set[int]:
+    """Tokens at which generation with the trained model ends."""
+    named = prepared.model.generation_config.eos_token_id
+    listed = named if isinstance(named, list) else [named]
+    return {stop for stop in (*listed, prepared.tokenizer.eos_token_id) if stop is not None}
+
+
+def _context(model: Any) -> float:
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or math.inf
+
+
+def _at_pair(run: RunFile, row: dict[str, Any], prepared: Prepared) -> Iterator[str]:
+    prompt, chosen, rejected = row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]
+    room = max(0, run.settings["data.max_length"] - len(prompt))
+    if chosen[:room] == rejected[:room]:
+        yield "pair-equal"
+    if not prompt:
+        yield "prompt-empty"
+    longest = len(prompt) + max(len(chosen), len(rejected))
+    if longest > run.settings["data.max_length"]:
+        yield "rows-cut"
+    if min(longest, run.settings["data.max_length"]) > _context(prepared.model):
+        yield "beyond-context"
+    start = prepared.tokenizer.bos_token_id
+    if start is not None and prompt[:2] == [start, start]:
+        yield "start-doubled"
+
+
+def _at_contents(run: RunFile, row: dict[str, Any], trained: dict[str, Any], prepared: Prepared) -> Iterator[str]:
+    """Whether what the row says is in what is trained."""
+    columns = ("prompt_ids", "chosen_ids", "rejected_ids") if run.method == "dpo" else ("input_ids",)
+    seen = "".join(prepared.tokenizer.decode(trained[column]) for column in columns)
+    cut = run.method == "sft" and len(trained["input_ids"]) >= run.settings["data.max_length"]
+    said = [content for content in _contents(row) if content.strip()]
+    if cut and (not said or not seen.rstrip().endswith(tuple(_ends(said[-1])))):
+        yield "rows-cut"
+    elif not cut and any(content.strip() not in seen for content in said):
+        yield "content-lost"
+    if not said or not _contents(row)[-1].strip():
+        yield "answer-empty"
+    if run.dataset_format == "messages" and not any(turn["role"] == "assistant" for turn in row["messages"]):
+        yield "answer-missing"
+    if "None" in seen and "None" not in json.dumps(row):
+        yield "prints-none"
+
+
+def _ends(content: str) -> Iterator[str]:
+    """The end of a text, with whatever a template or tokenizer may put behind it."""
+    yield content.rstrip()
+    for end in ("</s>", "<|im_end|>"):
+        yield content.rstrip() + end
+
+
+def _contents(row: dict[str, Any]) -> list[str]:
+    found: list[str] = []
+    for value in row.values():
+        if isinstance(value, str):
+            found.append(value)
+        for turn in value if isinstance(value, list) else ():
+            if isinstance(turn, dict):
+                content = turn.get("content")
+                found.append(content if isinstance(content, str) else json.dumps(content))
+    return found
+
+
+def at_first_loss(run: RunFile, prepared: Prepared) -> list[str]:
+    """Whether TRL's loss, which it reckons without the model's head, is the model's own."""
+    if run.method == "dpo" or not len(prepared.rows) or run.settings["data.packing"]:
+        return []
+    model, trainer = prepared.model, prepared.trainer
+    coefficient = getattr(model.config.get_text_config(), "router_aux_loss_coef", 0) or 0
+    if coefficient and trainer.args.router_aux_loss_coef != 0.0:
+        return []
+    batch = trainer.data_collator([prepared.rows[0]])
+    model.eval()
+    try:
+        with torch.no_grad():
+            told = float(trainer.compute_loss(model, dict(batch)))
+            logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits.float()
+    except Exception:  # the first step fails then too, which is told there
+        return []
+    finally:
+        model.train()
+    labels = batch["labels"][:, 1:].reshape(-1)
+    own = float(torch.nn.functional.cross_entropy(logits[:, :-1].reshape(labels.numel(), -1), labels))
+    return ["other-loss"] if math.isfinite(own) and abs(told - own) > TOLERANCE * (1 + own) else []
+
+
+def at_packing(run: RunFile, prepared: Prepared) -> list[str]:
+    """Whether the last row of a packed sequence sees those before it."""
+    if run.method == "dpo" or not run.settings["data.packing"]:
+        return []
+    packed = max(prepared.rows, key=lambda row: len(row["seq_lengths"]), default=None)
+    if packed is None or len(packed["seq_lengths"]) < 2:
+        return []
+    last = packed["seq_lengths"][-1]
+    batch = prepared.trainer.data_collator([packed])
+    try:
+        together = _logits(prepared.model, **{name: value for name, value in batch.items() if name != "labels"})
+        alone = _logits(prepared.model, input_ids=batch["input_ids"][:, -last:])
+    except Exception:  # the first step fails then too, which is told there
+        return []
+    return ["packing-leaks"] if _differ(together[:, -last:], alone) else []
+
+
+def _logits(model: Any, **inputs: Any) -> torch.Tensor:
+    was = model.training
+    model.eval()
+    with torch.no_grad():
+        logits: torch.Tensor = model(**inputs).logits.float()
+    model.train(was)
+    return logits
+
+
+def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return float((one - other).abs().max()) > CLOSE * (1 + float(other.abs().max()))
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The trained weights as they are now."""
+    return {name: each.detach().clone() for name, each in model.named_parameters() if each.requires_grad}
+
+
+def at_steps(events: Path, prepared: Prepared) -> list[str]:
+    """What the losses and gradients of the steps say."""
+    written = [json.loads(line) for line in events.read_text().splitlines()]
+    steps = [event for event in written if event["event"] == "step"]
+    losses = [step["loss"] for step in steps]
+    if not steps or not prepared.trainer.state.global_step:
+        return ["no-steps"]
+    found = []
+    if any(loss is None for loss in losses):
+        found.append("loss-not-finite")
+    elif all(loss == 0 for loss in losses):
+        found.append("loss-zero")
+    elif losses[-1] > 4 * max(losses[0], 0.1):
+        found.append("loss-explodes")
+    if all(step["grad_norm"] == 0 for step in steps):
+        found.append("gradient-zero")
+    if all(step["learning_rate"] == 0 for step in steps):
+        found.append("rate-zero")
+    return found
+
+
+def at_weights(run: RunFile, model: torch.nn.Module, before: dict[str, torch.Tensor]) -> list[str]:
+    """Whether what should have moved has, each LoRA target for itself."""
+    now = {name: each for name, each in model.named_parameters() if name in before}
+    if not all(bool(torch.isfinite(each).all()) for each in now.values()):
+        return ["weights-not-finite"]
+    moved = {name for name, each in now.items() if not torch.equal(each, before[name])}
+    if not moved:
+        return ["nothing-changed"]
+    if not run.lora:
+        return []
+    targets = {_target(name) for name in now if "lora_" in name}
+    return [f"target-unmoved:{target}" for target in sorted(targets - {_target(name) for name in moved})]
+
+
+def _target(parameter: str) -> str:
+    return parameter.split(".lora_")[0].rsplit(".", 1)[-1]
+
+
+_PROBE = [[5, 9, 40, 80, 120, 200, 11, 300]]
+
+
+def at_output(run: RunFile, folder: Path, trained: Any) -> list[str]:
+    """Whether what was saved loads again, and an adapter merges, to the same logits."""
+    probe = torch.tensor(_PROBE)
+    ours = _logits(trained, input_ids=probe)
+    if not isinstance(trained, PeftModel):
+        again = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        return ["reload-differs"] if _differ(_logits(again, input_ids=probe), ours) else []
+    base = AutoModelForCausalLM.from_pretrained(run.model_path, dtype=torch.float32)
+    again = PeftModel.from_pretrained(base, str(folder))
+    found = ["reload-differs"] if _differ(_logits(again, input_ids=probe), ours) else []
+    merged = again.merge_and_unload()
+    aside = folder.with_name("merged")
+    merged.save_pretrained(aside)
+    whole = AutoModelForCausalLM.from_pretrained(aside, dtype=torch.float32)
+    if _differ(_logits(merged, input_ids=probe), ours) or _differ(_logits(whole, input_ids=probe), ours):
+        found.append("merge-differs")
+    return found
