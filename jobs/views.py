@@ -19,6 +19,7 @@ from .services import HasEnded, Refused
 from .services import cancel as cancel_job
 from .services import retry as retry_job
 from .shown_findings import fix_links, stored_finding
+from .shown_rehearsal import TRIES, rehearsal_of
 from .tables import JobTable
 
 
@@ -44,6 +45,8 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
         "error": stored_finding(job.error) if job.error else None,
         "fixes": fix_links(job),
         "artifacts": job.result.get("artifacts", []),
+        "rehearsal": rehearsal_of(job),
+        "tries": TRIES,
     }
     return render(request, "jobs/detail.html", page)
 
@@ -85,5 +88,5 @@ def archive(request: PersonRequest, pk: int) -> StreamingHttpResponse:
 def _job(request: PersonRequest, pk: int) -> Job:
     """A job this person may see; anybody else's is not found."""
     return get_object_or_404(
-        Job.objects.visible_to(request.user).select_related("owner", "dataset", "confirmed_by"), pk=pk
+        Job.objects.visible_to(request.user).select_related("owner", "dataset", "confirmed_by", "rehearsal"), pk=pk
     )

@@ -24,13 +24,13 @@ function showConnection(text) {
 
 function showProgress(news) {
   const bar = byId("progress-bar");
-  if (!bar) return;
+  if (!bar) return; // what is being rehearsed has no steps to count
   const { text = "", fraction, eta_seconds: eta } = news.progress;
   const share = news.total_steps ? news.step / news.total_steps : fraction;
   if (share == null) bar.removeAttribute("value");
   else bar.value = share;
   const steps = news.total_steps ? `Step ${news.step} of ${news.total_steps}` : "";
-  byId("progress-step").textContent = steps || text;
+  if (steps || text) byId("progress-step").textContent = steps || text;
   byId("progress-text").textContent = steps ? text : "";
   byId("progress-eta").textContent = eta == null ? "" : `about ${duration(eta)} left`;
 }
