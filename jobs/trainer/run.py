@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -30,8 +31,10 @@ from .decisions import (
     choose_precision,
     choose_targets,
 )
+from .endings import count_endings, never_ends, stop_tokens
 from .events import Events
 from .failures import TrainingError
+from .gradients import TargetGradients
 from .loading import embedding_rows, load_model, load_rows, load_tokenizer, this_machine
 from .measuring import Meter
 from .run_file import RunFile
@@ -42,13 +45,25 @@ from .watching import Watcher
 CHECKPOINTS = "checkpoints"
 
 
-def fine_tune(run_dir: Path, run: RunFile, events: Events, stop: StopSignal) -> None:
-    """Train the job in `run_dir`. Returns once result.json is written; raises whatever prevented that."""
+def fine_tune(
+    run_dir: Path,
+    run: RunFile,
+    events: Events,
+    stop: StopSignal,
+    *,
+    before_training: Callable[[Prepared], None] | None = None,
+) -> None:
+    """Train the job in `run_dir`. Returns once result.json is written; raises whatever prevented that.
+
+    `before_training` gets to see the tokenised rows and the model; that is how a rehearsal looks on.
+    """
     trl_classes(run.method)  # before the meter starts, so that a library does not count as the job's memory
     meter = Meter()
     with tempfile.TemporaryDirectory(dir=run_dir, prefix="cache-") as cache:
         loaded = load(run, run_dir, Path(cache), events)
         prepared = prepare(loaded, run, run_dir, events, stop)
+        if before_training:
+            before_training(prepared)
         train(prepared, run, stop, meter)
         metrics = evaluate(prepared, events)
         artifacts = save(prepared, run, run_dir, metrics, events)
@@ -94,6 +109,7 @@ class Prepared:
     rows: Dataset
     eval_rows: Dataset | None
     watcher: Watcher
+    gradients: TargetGradients | None = None
 
 
 def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: StopSignal) -> Prepared:
@@ -119,7 +135,17 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     }
     ask_the_rulebook_again(run, measured, events)
     watcher.prepared = {"rows_given": len(given), **measure(prepared, run, loaded)}
+    watch_targets(prepared, run)
+    endings = count_endings(run, prepared.rows, stop_tokens(loaded.model, loaded.tokenizer))
+    if warning := never_ends(run, endings):
+        events.findings([warning])
     return prepared
+
+
+def watch_targets(prepared: Prepared, run: RunFile) -> None:
+    if isinstance(prepared.model, PeftModel):
+        prepared.gradients = TargetGradients(run, prepared.model)
+        prepared.trainer.add_callback(prepared.gradients)
 
 
 def split(rows: Dataset, held_out: int, seed: int) -> tuple[Dataset, Dataset | None]:
