@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
+
+from jobs.warm.client import SOCKET
 
 from .environment import ROOT, read_environment
 from .home import prepare_home
@@ -22,6 +25,7 @@ DATASETS_DIR, RUNS_DIR, LOGS_DIR = HOME / "datasets", HOME / "runs", HOME / "log
 HUB_CACHE_DIR = (ENVIRONMENT.hub_cache or HOME / "hub").resolve()
 LOCAL_ROOTS = [root.resolve() for root in ENVIRONMENT.local_roots or (HOME / "models",)]
 MACHINE_NAME = ENVIRONMENT.machine_name
+os.environ[SOCKET] = str(HOME / "warm" / "socket")  # read by whatever asks the warm process, with Django or without
 
 # The application
 DEBUG = ENVIRONMENT.debug

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -98,6 +101,39 @@ def _nothing_is_throttled_by_the_test_before() -> Iterator[None]:
 
     yield
     django_cache.clear()
+
+
+@pytest.fixture(scope="session")
+def _make_warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], None]]:
+    """Gives a function that waits for a warm process, started when there is none."""
+    from jobs.warm import client
+
+    path = tmp_path_factory.mktemp("warm") / "socket"
+    started: list[subprocess.Popen[bytes]] = []
+
+    def make_warm() -> None:
+        os.environ[client.SOCKET] = str(path)
+        end = time.monotonic() + 180
+        while not client.is_warm():
+            assert time.monotonic() < end, "The warm process did not get warm."
+            if not started or started[-1].poll() is not None:  # it ends when code has changed
+                command = [sys.executable, "-m", "jobs.warm", str(path)]
+                started.append(subprocess.Popen(command, cwd=client.ROOT, env=client.clean_environment()))
+            time.sleep(0.1)
+
+    yield make_warm
+    for process in started:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture
+def warm(_make_warm: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real warm process; it takes seconds to get warm, once for all tests that ask for it."""
+    from jobs.warm.client import SOCKET
+
+    monkeypatch.setenv(SOCKET, os.environ.get(SOCKET, ""))
+    _make_warm()
 
 
 @pytest.fixture

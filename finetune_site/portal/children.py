@@ -27,13 +27,18 @@ def _end_with_the_portal() -> None:
 
 @dataclass
 class Child:
-    """Output goes to a file in the home. Trainings are no part of it: they run in sessions of their own."""
+    """Output goes to a file in the home. Trainings are no part of it: they run in sessions of their own.
+
+    `inherited` is the environment it starts from. Without one that is not needed the portal is only slower.
+    """
 
     name: str
     command: Sequence[str]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     pass_fds: Sequence[int] = ()
+    inherited: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    is_needed: bool = True
     short_lives: int = 0
     started_at: float = 0.0
     process: subprocess.Popen[bytes] | None = None
@@ -42,7 +47,7 @@ class Child:
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
                 self.command,
-                env={**os.environ, **self.environment},
+                env={**self.inherited, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -13,6 +14,8 @@ from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
+
+from jobs.warm import client as warm
 
 from ..environment import ROOT
 from .children import Child
@@ -30,6 +33,7 @@ from .readiness import (
 OWN_NAMES = ("127.0.0.1", "[::1]")  # by which this portal asks itself whether it is ready
 STEADY_SECONDS = 10  # a child that lived this long did start
 GIVE_UP_AFTER = 5  # starts in a row that it did not
+REST_SECONDS = 30  # between two starts of a child that the portal can do without
 
 
 class Portal:
@@ -96,6 +100,8 @@ class Portal:
         for child in self.children:
             child.start()
         wait_until_ready(self.host, self.port, self._has_no_web)
+        self.children.append(_warm())  # last: its imports keep a processor busy for seconds
+        self.children[-1].start()
 
     def _web(self, listener: socket.socket) -> Child:
         hosts = {*settings.ENVIRONMENT.allowed_hosts, *OWN_NAMES, socket.gethostname(), self.host}
@@ -111,10 +117,10 @@ class Portal:
         return self.stopping or not self.children[0].is_alive
 
     def _revive(self, child: Child) -> None:
-        if child.is_alive:
+        if child.is_alive or (not child.is_needed and child.age < REST_SECONDS):
             return
         child.short_lives = 0 if child.age > STEADY_SECONDS else child.short_lives + 1
-        if child.short_lives >= GIVE_UP_AFTER:
+        if child.short_lives >= GIVE_UP_AFTER and child.is_needed:
             raise CannotServe(f"The {child.name} process ends as soon as it is started. Its output is in {child.log}.")
         self.say(f"The {child.name} process has ended and is started again; its output is in {child.log}.")
         child.kill()  # what a dead qcluster leaves behind goes on taking tasks
@@ -149,6 +155,11 @@ class Portal:
 def _qcluster(queue: str) -> Child:
     command = [sys.executable, str(ROOT / "manage.py"), "qcluster"]
     return Child(f"{queue} queue", command, log_file(f"queue-{queue}"), {"Q_CLUSTER_NAME": queue})
+
+
+def _warm() -> Child:
+    command = [sys.executable, "-m", "jobs.warm", os.environ[warm.SOCKET]]
+    return Child("warm", command, log_file("warm"), inherited=warm.clean_environment(), is_needed=False)
 
 
 def log_file(name: str) -> Path:

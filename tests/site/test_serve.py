@@ -19,7 +19,10 @@ import psutil
 import pytest
 
 from finetune_site.environment import ROOT
+from finetune_site.portal.children import Child
+from finetune_site.portal.portal import Portal
 from finetune_site.portal.readiness import CannotServe, listening, require_packages
+from jobs.warm.client import SOCKET, is_warm
 
 SERVE = [sys.executable, str(ROOT / "manage.py"), "serve", "--port"]
 
@@ -108,6 +111,39 @@ def test_a_web_process_that_dies_is_started_again_on_the_same_port(tmp_path: Pat
         web = child(process, "finetune_site.portal.web")
         web.kill()
         assert in_time(lambda: not web.is_running() and is_well(address))
+
+
+@pytest.mark.slow
+def test_it_gets_warm_and_without_its_warm_process_it_serves_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SOCKET, str(tmp_path / "warm" / "socket"))
+    with portal(tmp_path) as (process, address):
+        assert in_time(is_warm, seconds=120)
+        warm = child(process, "jobs.warm")
+        assert not {"HF_TOKEN", "DATABASE_URL"} & warm.environ().keys()
+        warm.kill()
+        assert in_time(lambda: not is_warm())
+        assert is_well(address)
+    assert "Warm after" in (tmp_path / "logs" / "warm.log").read_text()
+
+
+def test_a_child_that_is_not_needed_may_fail_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    watched = Portal("127.0.0.1", 0, say=said.append)
+    failing = Child("warm", ["false"], tmp_path / "log", is_needed=False)
+    failing.start()
+    failing.process.wait()
+    watched._revive(failing)
+    assert said == []  # not at once
+    monkeypatch.setattr(f"{Portal.__module__}.REST_SECONDS", 0)
+    for _ in range(10):
+        watched._revive(failing)
+        failing.process.wait()
+    assert len(said) == 10
+    failing.is_needed = True
+    with pytest.raises(CannotServe, match="warm process ends as soon as it is started"):
+        watched._revive(failing)
 
 
 @pytest.mark.slow
