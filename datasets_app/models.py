@@ -108,7 +108,7 @@ class TellingRows(models.Model):
     """The few rows of a dataset on which a rehearsal is most likely to stumble. Chosen once, when first asked for."""
 
     dataset = models.OneToOneField(Dataset, on_delete=models.CASCADE, related_name="telling_rows", primary_key=True)
-    rows = models.JSONField(help_text="As in jobs.rehearsal.document.TellingRow.")
+    rows = models.TextField(help_text="JSON; as text, because PostgreSQL's JSON holds no NUL, which a row may.")
     digest = models.CharField(max_length=64)
 
     def __str__(self) -> str:

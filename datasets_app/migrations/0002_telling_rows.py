@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             name='TellingRows',
             fields=[
                 ('dataset', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='telling_rows', serialize=False, to='datasets_app.dataset')),
-                ('rows', models.JSONField(help_text='As in jobs.rehearsal.document.TellingRow.')),
+                ('rows', models.TextField(help_text="JSON; as text, because PostgreSQL's JSON holds no NUL, which a row may.")),
                 ('digest', models.CharField(max_length=64)),
             ],
         ),
