@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -30,12 +30,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class CacheState:
-    """What is on disk and what is not. `folder` is given only when a model can be loaded from it."""
+    """What is on disk and what is not.
+
+    `folder` is given only when a model can be loaded from it, `described_in` also when only its small files are there.
+    """
 
     state: State
     bytes_on_disk: int = 0
     bytes_to_fetch: int | None = None
     folder: Path | None = None
+    described_in: Path | None = None
 
     @property
     def at_hand(self) -> bool:
@@ -59,15 +63,24 @@ def cache_state(model: BaseModel, revision: str | None = None) -> CacheState:
     return _hub_state(model, revision)
 
 
-def files_at_hand(model: BaseModel, state: CacheState) -> ModelFiles | None:
-    return read_folder(state.folder) if state.folder else None
+def files_at_hand(state: CacheState) -> ModelFiles | None:
+    """What the files that are there say. Nothing is said about weights that are still to come."""
+    if state.described_in is None:
+        return None
+    files = read_folder(state.described_in)
+    if state.folder:
+        return files
+    listed = listing(state.described_in.parents[1], state.described_in.name, everything=True) or {}
+    damage = files.damage
+    problems = tuple(problem for problem in files.problems if problem != damage)
+    return replace(files, names=files.names | listed.keys(), modules=None, problems=problems, damage="")
 
 
 def _local_state(folder: Path) -> CacheState:
     files = read_folder(folder)
     if files.lacks:
-        return CacheState(State.ABSENT, files.bytes_on_disk)
-    return CacheState(State.LOCAL, files.bytes_on_disk, 0, folder)
+        return CacheState(State.ABSENT, files.bytes_on_disk, described_in=_described(folder))
+    return CacheState(State.LOCAL, files.bytes_on_disk, 0, folder, folder)
 
 
 def _hub_state(model: BaseModel, revision: str | None) -> CacheState:
@@ -77,9 +90,22 @@ def _hub_state(model: BaseModel, revision: str | None) -> CacheState:
         return CacheState(State.ABSENT, bytes_to_fetch=model.size_bytes)
     commit = _commit(repository, revision or "main")
     on_disk = sum(blobs.values())
+    snapshot = repository / "snapshots" / commit if commit else None
     if commit and _is_complete(repository, commit, blobs):
-        return CacheState(State.CACHED, on_disk, 0, repository / "snapshots" / commit)
-    return CacheState(State.PARTIAL, on_disk, _left(model, repository, commit, blobs))
+        return CacheState(State.CACHED, on_disk, 0, snapshot, snapshot)
+    begun = State.ABSENT if commit and _has_no_weights(repository, commit, blobs) else State.PARTIAL
+    return CacheState(begun, on_disk, _left(model, repository, commit, blobs), None, _described(snapshot))
+
+
+def _described(folder: Path | None) -> Path | None:
+    return folder if folder and "config.json" in read_folder(folder).names else None
+
+
+def _has_no_weights(repository: Path, commit: str, blobs: Mapping[str, int]) -> bool:
+    """Only the small files were fetched, to look into them: no download has begun."""
+    if listing(repository, commit) is None or any(name.endswith(UNFINISHED) for name in blobs):
+        return False
+    return not any(name.endswith(".safetensors") for name in read_folder(repository / "snapshots" / commit).names)
 
 
 def _commit(repository: Path, revision: str) -> str | None:

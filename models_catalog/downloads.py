@@ -91,7 +91,7 @@ def fetch_model(model: BaseModel, on_progress: OnProgress, revision: str | None 
         return state.folder
     if model.source == BaseModel.Source.LOCAL:
         raise refuse(refusals.local_model(model.name))
-    with _plain_words(model, revision or "main"):
+    with plain_words(model, revision or "main"):
         plan = _plan(model, revision)
         _refuse_full_disk(model, plan)
         folder = _download(plan, on_progress)
@@ -128,7 +128,7 @@ def _arrived(folder: Path, blob: str) -> int:
 
 
 def _plan(model: BaseModel, revision: str | None) -> Plan:
-    api = HfApi(token=_token())
+    api = HfApi(token=token())
     info = api.model_info(model.name, revision=revision, files_metadata=True, timeout=PATIENCE)
     needed = [file for file in info.siblings or [] if wanted(file.rfilename)]
     if not any(file.rfilename.endswith(".safetensors") for file in needed):
@@ -137,7 +137,7 @@ def _plan(model: BaseModel, revision: str | None) -> Plan:
     return Plan(model.name, revision or "main", [file.rfilename for file in needed], blobs, bool(info.gated))
 
 
-def _token() -> str | bool:
+def token() -> str | bool:
     """Ours or none: never one that lies in the home of whoever started the portal."""
     return settings.ENVIRONMENT.hub_token or False
 
@@ -180,7 +180,7 @@ def _snapshot(plan: Plan, stop: threading.Event) -> Path:
             revision=plan.revision,
             cache_dir=settings.HUB_CACHE_DIR,
             allow_patterns=plan.paths,
-            token=_token(),
+            token=token(),
             etag_timeout=PATIENCE,
             tqdm_class=_bar(stop),
         )
@@ -213,7 +213,7 @@ def _remember_size(model: BaseModel, plan: Plan) -> None:
 
 
 @contextmanager
-def _plain_words(model: BaseModel, revision: str) -> Iterator[None]:
+def plain_words(model: BaseModel, revision: str) -> Iterator[None]:
     """Turn what the hub, the network or the disk refuse into a `Problem`."""
     try:
         yield
@@ -230,13 +230,13 @@ def _refused(error: Exception, name: str, revision: str) -> Finding | None:
         case OfflineModeIsEnabled():
             return refusals.offline(name)
         case GatedRepoError():
-            return refusals.gated(name, has_token=bool(_token()))
+            return refusals.gated(name, has_token=bool(token()))
         case RepositoryNotFoundError():
             return refusals.not_found(name)
         case RevisionNotFoundError():
             return refusals.no_revision(name, revision)
         case HfHubHTTPError() if error.response.status_code in (401, 403):
-            return refusals.gated(name, has_token=bool(_token()))
+            return refusals.gated(name, has_token=bool(token()))
         case HfHubHTTPError() | httpx2.HTTPError() | LocalEntryNotFoundError() | ConnectionError() | TimeoutError():
             return refusals.no_network(name)
         case OSError(errno=errno.ENOSPC):

@@ -61,12 +61,27 @@ class ModelFiles:
         return numbers(self.config)
 
     @property
+    def weights_format(self) -> str:
+        """safetensors, pickle or gguf; the method where safetensors are quantized; empty where nothing is known."""
+        if self.weights or {"model.safetensors", INDEX} & self.names:
+            return self._quantized or "safetensors"
+        beside = [name for name in self.names if "/" not in name]
+        if any(Path(name).suffix in PICKLES for name in beside):
+            return "pickle"
+        return "gguf" if any(name.endswith(".gguf") for name in beside) else self._quantized
+
+    @property
+    def _quantized(self) -> str:
+        method = self.config.get("quantization_config")
+        return str(method.get("quant_method") or "quantized").lower() if isinstance(method, dict) else ""
+
+    @property
     def pickles_only(self) -> bool:
-        return not self.weights and any(Path(name).suffix in PICKLES for name in self.names)
+        return self.weights_format == "pickle"
 
     @property
     def gguf_only(self) -> bool:
-        return not self.weights and any(name.endswith(".gguf") for name in self.names)
+        return self.weights_format == "gguf"
 
     @property
     def lacks(self) -> tuple[str, ...]:
@@ -79,13 +94,13 @@ class ModelFiles:
 
 def read_folder(folder: Path) -> ModelFiles:
     """Read a model's folder. Remembered until a file in it changes."""
-    return _read_once(folder, _signature(folder))
+    return _read_once(folder, signature(folder))
 
 
 Signature = tuple[tuple[str, int, int], ...]
 
 
-def _signature(folder: Path) -> Signature:
+def signature(folder: Path) -> Signature:
     """Name, time and size of each file; symbolic links are followed, dead ones left out."""
     try:
         files = [(entry.name, entry.stat()) for entry in folder.iterdir() if entry.is_file()]

@@ -1,10 +1,15 @@
-"""All that is known about one model: its row and family, and what its own files say, which is the truth."""
+"""All that is known about one model: its row and family, and what its own files say, which is the truth.
+
+What was found by looking into the model beats what its files say at first sight, and that beats the family.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import humanize
 
@@ -13,19 +18,36 @@ from jobs.rulebook.words import count, magnitude
 from .cache import CacheState, cache_state, files_at_hand
 from .families import UNFIT, family_of
 from .files import ModelFiles
+from .inspections import Inspected, found_in
 from .models import BaseModel, Download, ModelFamily
 from .seed import UNKNOWN
 
 GENERATES = ("CausalLM", "LMHead", "ConditionalGeneration")
+NEAR = 0.02  # by so much two counts of parameters may differ: some count the head twice, or round
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """Facts of one model. `files` is None as long as they are not at hand."""
+    """Facts of one model. `files` is None as long as not even its config.json is here."""
 
     model: BaseModel
     cache: CacheState
     files: ModelFiles | None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its small files are; its weights may be elsewhere still."""
+        return self.cache.described_in
+
+    @cached_property
+    def inspection(self) -> Inspected | None:
+        """What was found by looking into it, if that was done."""
+        return found_in(self.folder)
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """The facts that were found by looking into it."""
+        return self.inspection.facts if self.inspection else {}
 
     @cached_property
     def family(self) -> ModelFamily:
@@ -41,17 +63,20 @@ class Knowledge:
 
     @property
     def supports_chat(self) -> bool:
-        told = self.files.has_template if self.files else None
+        at_sight = self.files.has_template if self.files else None
+        told: bool | None = self.told.get("supports_chat", at_sight)
         return self.listed_chat if told is None else told
 
     @property
     def can_chat(self) -> bool:
         """It has a chat template, and one that can be read."""
-        return self.supports_chat and not (self.files and self.files.template.problem)
+        return self.supports_chat and not self._template_facts.get("template_problem")
 
     @cached_property
     def lora_modules(self) -> tuple[str, ...]:
         """Names that can carry LoRA, in the family's order; empty when nobody knows them."""
+        if "lora_modules" in self.told:
+            return tuple(self.told["lora_modules"])
         known = tuple(self.family.lora_modules)
         if self.files is None or self.files.modules is None:
             return known
@@ -64,6 +89,8 @@ class Knowledge:
     @property
     def unfit_modules(self) -> tuple[str, ...]:
         """Linear modules that all-linear would reach and that cannot be adapted; of every architecture in question."""
+        if "unfit_modules" in self.told:
+            return tuple(self.told["unfit_modules"])
         types = [self.files.model_type] if self.files else self.family.model_types
         unfit = [UNFIT.get(each, set()) for each in types]
         return tuple(sorted(set.intersection(*unfit))) if unfit else ()
@@ -71,6 +98,8 @@ class Knowledge:
     @property
     def tied_embedding(self) -> str | None:
         """The embedding, where the output head is the same matrix; empty where it is not."""
+        if "tied_embedding" in self.told:
+            return str(self.told["tied_embedding"])
         modules = self.files.modules if self.files else None
         if modules is None:
             return None
@@ -78,7 +107,9 @@ class Knowledge:
 
     @property
     def lora_targets(self) -> tuple[str, ...]:
-        """The family's recommendation, as far as the model has these modules."""
+        """What its modules recommend; unknown, the family's recommendation, as far as the model has these modules."""
+        if self.told.get("lora_targets"):
+            return tuple(self.told["lora_targets"])
         recommended = tuple(self.family.lora_targets)
         if not self.lora_modules:
             return recommended
@@ -92,7 +123,7 @@ class Knowledge:
 
     @property
     def expert_modules(self) -> tuple[str, ...]:
-        return tuple(self.family.expert_modules)
+        return tuple(self.told.get("expert_modules", self.family.expert_modules))
 
     @property
     def _template_facts(self) -> dict[str, object]:
@@ -100,22 +131,36 @@ class Knowledge:
         if self.files is None:
             return {}
         template = self.files.template
-        return {
+        at_sight = {
             "template_problem": template.problem,
             "template_refuses": tuple(sorted(template.refuses)),
             "template_drops": tuple(sorted(template.drops)),
             "template_alternates": template.alternates,
             "template_end": self.files.unknown_end,
         }
+        return {name: self.told.get(name, fact) for name, fact in at_sight.items()}
+
+    @property
+    def _files_facts(self) -> dict[str, object]:
+        """Where the files are, and in what form."""
+        return {
+            "model_cache": str(self.cache.state),
+            "bytes_to_fetch": self.cache.bytes_to_fetch,
+            "unsafe_weights": self.unsafe_weights,
+            "weights_format": (self.files.weights_format or None) if self.files else None,
+            "own_code": self.files.own_code if self.files else None,
+        }
 
     @property
     def context_length(self) -> int | None:
-        return self._numbers.get("context_length") or self.model.context_length
+        told: int | None = self.told.get("context_length") or self._numbers.get("context_length")
+        return told or self.model.context_length
 
     @property
     def parameters(self) -> int | None:
         counted = self.files.modules.parameters if self.files and self.files.modules else None
-        return counted or self.model.parameters
+        told: int | None = self.told.get("parameters")
+        return told or counted or self.model.parameters
 
     @property
     def size_bytes(self) -> int | None:
@@ -140,7 +185,12 @@ class Knowledge:
     @property
     def untrainable(self) -> str:
         """Why no training can work; empty when nothing is known against it."""
-        return (_unfit(self.files, self.family) if self.files else "") or self.family.untrainable
+        against = str(self.told.get("untrainable", self.family.untrainable))
+        if self.files is None:
+            return against
+        if self.told.get("unbuildable"):  # which says more
+            return _damaged(self.files) or against
+        return _unfit(self.files, self.family) or against
 
     @property
     def _numbers(self) -> dict[str, int]:
@@ -155,6 +205,10 @@ class Knowledge:
         """What rules may read; facts that are not known are left out."""
         facts: dict[str, object] = {
             **self._numbers,
+            "position_table": self.family.position_table,
+            "supports_checkpointing": self.family.supports_checkpointing,
+            "packing_leaks": self.family.packing_leaks,
+            **self.told,
             "family": self.family.name,
             "lora_modules": self.lora_modules or None,
             "lora_targets": self.lora_targets,
@@ -164,28 +218,27 @@ class Knowledge:
             "supports_chat": self.supports_chat,
             **self._template_facts,
             "context_length": self.context_length,
-            "position_table": self.family.position_table,
-            "model_cache": str(self.cache.state),
-            "bytes_to_fetch": self.cache.bytes_to_fetch,
-            "gated": self.model.gated,
-            "unsafe_weights": self.unsafe_weights,
             "parameters": self.parameters,
-            "supports_checkpointing": self.family.supports_checkpointing,
-            "packing_leaks": self.family.packing_leaks,
             "untrainable": self.untrainable,
             "disagreements": self.disagreements,
+            "gated": self.model.gated,
+            **self._files_facts,
         }
         return {name: value for name, value in facts.items() if value is not None}
 
 
 def know(model: BaseModel, revision: str | None = None) -> Knowledge:
     state = cache_state(model, revision)
-    return Knowledge(model, state, files_at_hand(model, state))
+    return Knowledge(model, state, files_at_hand(state))
+
+
+def _damaged(files: ModelFiles) -> str:
+    return f"{files.damage} Fetch it again." if files.damage else ""
 
 
 def _unfit(files: ModelFiles, family: ModelFamily) -> str:
     if files.damage:
-        return f"{files.damage} Fetch it again."
+        return _damaged(files)
     if files.own_code and family.name == UNKNOWN:
         return "It needs code that comes with the model, which Foretune never runs."
     if files.config.get("is_encoder_decoder"):
@@ -225,9 +278,24 @@ def _disagreements(known: Knowledge) -> Iterator[str]:
             f"Its config.json says it reads {known.context_length:,} tokens, "
             f"but the catalogue lists {model.context_length:,}."
         )
+    if known.parameters and model.parameters and abs(known.parameters - model.parameters) > NEAR * model.parameters:
+        yield (
+            f"It has {magnitude(known.parameters)} parameters, but the catalogue lists {magnitude(model.parameters)}."
+        )
     if known.lora_modules and (absent := [t for t in known.family.lora_targets if t not in known.lora_modules]):
         yield f"The family {known.family.name} recommends {', '.join(absent)}, which this model does not have."
+    if table := _other_positions(known):
+        yield table
     yield from files.problems
+    yield from (problem["message"] for problem in known.inspection.document["problems"]) if known.inspection else ()
+
+
+def _other_positions(known: Knowledge) -> str:
+    told, listed = known.told.get("position_table"), known.family.position_table
+    if told is None or told == listed:
+        return ""
+    has, lists = (("a learned position table" if table else "none") for table in (told, listed))
+    return f"Its modules show {has}, but the family {known.family.name} is listed with {lists}."
 
 
 def _a_template(there: bool) -> str:

@@ -181,3 +181,54 @@ class Download(models.Model):
         if self.state != self.State.RUNNING or not (self.started_at and self.bytes_done and self.bytes_total):
             return None
         return (timezone.now() - self.started_at) * (self.bytes_total / self.bytes_done - 1)
+
+
+class Inspection(models.Model):
+    """What a model's small files tell, whichever model they are of. `key` stands for the files, libraries and code."""
+
+    key = models.CharField(max_length=64, unique=True)
+    document = models.JSONField(help_text="As models_catalog/inspection/inspect.py describes it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.key[:12]
+
+
+class Look(models.Model):
+    """The latest try to look into a model: its small files fetched from the hub, then inspected."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
+    model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="looks")
+    revision = models.CharField(max_length=200, blank=True, help_text="Empty: the main one.")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    commit = models.CharField(max_length=40, blank=True, help_text="The hub's name of what was fetched.")
+    key = models.CharField(max_length=64, blank=True, help_text="Of the files that could not be inspected.")
+    error = models.JSONField(null=True, help_text="A finding.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    touched_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-touched_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["model", "revision"], name="one_look_per_revision"),
+            models.CheckConstraint(
+                condition=Q(state__in=["queued", "running", "done", "failed"]), name="look_state_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} ({self.state})"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE

@@ -168,6 +168,31 @@ def no_space(name: str, sizes: Mapping[str, str]) -> Finding:
     )
 
 
+# Looking into
+
+
+def not_looked_into(name: str) -> Finding:
+    return error(
+        "not-looked-into",
+        MODEL,
+        f"The files of {name} are not here and this portal is offline, so only its family is known. "
+        f"Have the portal started with {variable('offline')}=0.",
+    )
+
+
+def no_config(name: str) -> Finding:
+    return error(
+        "no-config",
+        MODEL,
+        f"{name} has no config.json on the hub, so nothing can load it for training. Choose the model that it was made "
+        "from.",
+    )
+
+
+def not_inspected(name: str, reason: str) -> Finding:
+    return error("not-inspected", MODEL, f"Looking into {name} failed, so only its family is known. {reason}")
+
+
 def unexpected(name: str, reference: str) -> Finding:
     return error(
         "unexpected",
