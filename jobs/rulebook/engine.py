@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import string
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from .findings import Finding, Fix, Report, Severity
@@ -66,6 +67,14 @@ class Rule:
         return Finding(self.code, self.severity, field, message, answer.fixes)
 
 
+@dataclass(frozen=True)
+class Together:
+    """Facts that several rules read as one: a dataclass whose fields are named like facts.
+
+    A rule's parameter of such a type is made from them; a field with a default is read only when it is known.
+    """
+
+
 RULES: dict[str, Rule] = {}
 
 
@@ -99,18 +108,51 @@ def rule(
 ) -> Callable[[Ask], Rule]:
     """Register a function as a rule.
 
-    Its parameters are the facts it reads (one with a default is read only when known), its docstring is the
-    reason for the rule.
+    Its parameters are the facts it reads (one with a default is read only when known; one whose type is a
+    `Together` stands for several), its docstring is the reason for the rule.
     """
 
     def register(ask: Ask) -> Rule:
-        parameters = inspect.signature(ask).parameters.values()
-        optional = frozenset(p.name for p in parameters if p.default is not p.empty)
-        needs = frozenset(p.name for p in parameters) - optional
+        read = dict(_facts_read(ask))
+        optional = frozenset(name for name, is_optional in read.items() if is_optional)
+        needs = frozenset(read) - optional
         why = inspect.getdoc(ask) or ""
-        return add(Rule(code, severity, field, message, ask, needs, optional, breaks, why))
+        return add(Rule(code, severity, field, message, _from_facts(ask), needs, optional, breaks, why))
 
     return register
+
+
+def _facts_read(ask: Ask) -> Iterator[tuple[str, bool]]:
+    """Each fact a function reads, and whether it can do without."""
+    for parameter in inspect.signature(ask).parameters.values():
+        together = _together(ask, parameter)
+        if together is None:
+            yield parameter.name, parameter.default is not parameter.empty
+        else:
+            yield from ((field.name, field.default is not MISSING) for field in fields(together))
+
+
+def _together(ask: Ask, parameter: inspect.Parameter) -> type[Together] | None:
+    """The type of a parameter that stands for several facts. Annotations are text, as modules are written here."""
+    named = ask.__globals__.get(str(parameter.annotation))
+    return named if isinstance(named, type) and issubclass(named, Together) else None
+
+
+def _from_facts(ask: Ask) -> Ask:
+    """The function as the engine calls it: with plain facts."""
+    parameters = inspect.signature(ask).parameters.values()
+    joined = {p.name: together for p in parameters if (together := _together(ask, p))}
+    if not joined:
+        return ask
+
+    @functools.wraps(ask)
+    def asked(**known: Any) -> Answer:
+        made = {}
+        for name, together in joined.items():
+            made[name] = together(**{f.name: known.pop(f.name) for f in fields(together) if f.name in known})
+        return ask(**made, **known)
+
+    return asked
 
 
 def check(known: Mapping[str, Any]) -> Report:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from ..engine import Broken, broken, rule
+from ..engine import Broken, Together, broken, rule
 from ..findings import Fix, Severity
 from ..fixes import advice, clear, use
 from ..steps import held_out, total_steps
@@ -13,6 +14,43 @@ from ..words import count, number
 
 TENTH = 0.1
 ROWS_FOR_A_TENTH = 10
+
+
+@dataclass(frozen=True)
+class Rows(Together):
+    """The rows of the dataset, good and bad."""
+
+    rows: int
+    bad_row_count: int
+
+    @property
+    def usable(self) -> int:
+        return self.rows - self.bad_row_count
+
+
+@dataclass(frozen=True)
+class Plan(Rows):
+    """All that decides how many steps a run has."""
+
+    eval_fraction: float
+    batch_size: int
+    gradient_accumulation: int
+    num_epochs: float
+    max_steps: int | None = None
+    packing: bool = False
+
+    @property
+    def steps(self) -> int | None:
+        """None where it is not known before the rows are tokenised."""
+        return total_steps(
+            self.usable,
+            self.eval_fraction,
+            self.batch_size,
+            self.gradient_accumulation,
+            self.num_epochs,
+            self.max_steps,
+            self.packing,
+        )
 
 
 @rule(
@@ -31,20 +69,9 @@ ROWS_FOR_A_TENTH = 10
         "num_epochs": 3,
     },
 )
-def warmup_beyond_steps(
-    warmup_steps: float,
-    rows: int,
-    bad_row_count: int,
-    eval_fraction: float,
-    batch_size: int,
-    gradient_accumulation: int,
-    num_epochs: float,
-    max_steps: int | None = None,
-    packing: bool = False,
-) -> Broken | None:
+def warmup_beyond_steps(warmup_steps: float, plan: Plan) -> Broken | None:
     """With one step of warm-up in a run of one step the rate is zero and nothing is learnt, without any error."""
-    usable = rows - bad_row_count
-    steps = total_steps(usable, eval_fraction, batch_size, gradient_accumulation, num_epochs, max_steps, packing)
+    steps = plan.steps
     if warmup_steps <= 0 or not steps:
         return None
     warming = int(warmup_steps) if warmup_steps >= 1 else math.ceil(warmup_steps * steps)
@@ -112,21 +139,10 @@ def eval_steps_unevaluated(
         "num_epochs": 3,
     },
 )
-def eval_beyond_end(
-    eval_steps: int,
-    rows: int,
-    bad_row_count: int,
-    eval_fraction: float,
-    batch_size: int,
-    gradient_accumulation: int,
-    num_epochs: float,
-    max_steps: int | None = None,
-    packing: bool = False,
-) -> Broken | None:
+def eval_beyond_end(eval_steps: int, plan: Plan) -> Broken | None:
     """Rows were held out and are never used; early stopping has nothing to go by."""
-    usable = rows - bad_row_count
-    steps = total_steps(usable, eval_fraction, batch_size, gradient_accumulation, num_epochs, max_steps, packing)
-    if not eval_fraction > 0 or not steps or eval_steps <= steps:
+    steps = plan.steps
+    if not plan.eval_fraction > 0 or not steps or eval_steps <= steps:
         return None
     return broken(fix=clear("training.eval_steps"), every=eval_steps, steps=count(steps, "step"))
 
@@ -138,9 +154,9 @@ def eval_beyond_end(
     message="data.eval_fraction is {fraction}, but with {usable} none can be held out. Use 0, or add rows.",
     breaks={"eval_fraction": 0.5, "rows": 1, "bad_row_count": 0},
 )
-def empty_evaluation(eval_fraction: float, rows: int, bad_row_count: int, given: Collection[str] = ()) -> Broken | None:
+def empty_evaluation(eval_fraction: float, dataset: Rows, given: Collection[str] = ()) -> Broken | None:
     """An evaluation without rows fails when the trainer is built."""
-    usable = rows - bad_row_count
+    usable = dataset.usable
     if usable < 1 or eval_fraction <= 0 or held_out(usable, eval_fraction):
         return None
     unneeded = {"eval_steps": "training.eval_steps", "early_stopping_patience": "training.early_stopping_patience"}
@@ -157,9 +173,9 @@ def empty_evaluation(eval_fraction: float, rows: int, bad_row_count: int, given:
     "says little. {advice}",
     breaks={"eval_fraction": 0.01, "rows": 30, "bad_row_count": 0},
 )
-def tiny_evaluation(eval_fraction: float, rows: int, bad_row_count: int) -> Broken | None:
+def tiny_evaluation(eval_fraction: float, dataset: Rows) -> Broken | None:
     """The loss on one row goes up and down by chance."""
-    usable = rows - bad_row_count
+    usable = dataset.usable
     if usable < 2 or eval_fraction <= 0 or round(usable * eval_fraction) >= 1:
         return None
     fixes = [_hold_out(usable)]
@@ -182,21 +198,10 @@ def tiny_evaluation(eval_fraction: float, rows: int, bad_row_count: int) -> Brok
         "num_epochs": 1,
     },
 )
-def one_step(
-    rows: int,
-    bad_row_count: int,
-    eval_fraction: float,
-    batch_size: int,
-    gradient_accumulation: int,
-    num_epochs: float,
-    max_steps: int | None = None,
-    packing: bool = False,
-) -> Broken | None:
+def one_step(plan: Plan) -> Broken | None:
     """One step moves the weights once, which nobody notices in the answers."""
-    usable = rows - bad_row_count
-    steps = total_steps(usable, eval_fraction, batch_size, gradient_accumulation, num_epochs, max_steps, packing)
-    if steps != 1 or max_steps == 1:
+    if plan.steps != 1 or plan.max_steps == 1:
         return None
     without = clear("training.gradient_accumulation", "Use no gradient accumulation")
-    fix = without if gradient_accumulation > 1 and usable > batch_size else None
-    return broken(fix=fix, usable=count(usable, "row"), together=batch_size * gradient_accumulation)
+    fix = without if plan.gradient_accumulation > 1 and plan.usable > plan.batch_size else None
+    return broken(fix=fix, usable=count(plan.usable, "row"), together=plan.batch_size * plan.gradient_accumulation)
