@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from jobs.rulebook import Fix
 
 from .failures import TrainingError, failure, template_refused
+from .folder import LINE
 from .run_file import RunFile
 
 IGNORED = -100
@@ -160,5 +161,5 @@ def explain_template(error: TemplateError, rows: Dataset, tokenizer: PreTrainedT
             for messages in conversations:
                 tokenizer.apply_chat_template(messages, tokenize=False)
         except TemplateError as again:
-            return TrainingError(template_refused(str(again), number))
+            return TrainingError(template_refused(str(again), number, row.get(LINE)))
     return TrainingError(template_refused(str(error)))

@@ -138,8 +138,9 @@ def _template_refused(error: BaseException, run: RunFile | None) -> Finding | No
     return template_refused(str(error)) if _is(error, "TemplateError") else None
 
 
-def template_refused(words: str, row: int | None = None) -> Finding:
+def template_refused(words: str, row: int | None = None, line: int | None = None) -> Finding:
     which = f"row {row} of the training data" if row else "the training data"
+    which = f"line {line} of the dataset" if line else which
     message = (
         f"The model's chat template does not accept {which}: {words}. "
         "Change the data to what the template expects, or choose a model with another template."

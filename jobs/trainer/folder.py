@@ -5,3 +5,6 @@ ROWS_FILE = "train.jsonl"
 EVENTS_FILE = "events.jsonl"
 RESULT_FILE = "result.json"
 OUTPUT = "output"
+
+LINE = "_line"
+"""A column of ROWS_FILE that is carried along and never trained on: a row's line in the dataset, where it is known."""
