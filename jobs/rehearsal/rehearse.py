@@ -153,7 +153,7 @@ def _events(run_dir: Path, kind: str) -> list[dict[str, Any]]:
 def on_the_processor() -> Iterator[None]:
     """Leave GPUs to those who train on them, reach nothing outside, and draw nothing."""
     disable_progress_bars()
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     alone = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
     with patch.dict(os.environ, alone):
         yield
