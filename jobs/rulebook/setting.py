@@ -25,8 +25,8 @@ class Setting:
 
     `recommended` is the range (both ends included) outside which a value is only warned about, `per_method`
     replaces `default` and `recommended` for a training method, `applies` names a fact and the value it must
-    have for this setting to matter, `why` is the reason for the limits, `unusual` says what happens below and
-    above the recommended range.
+    have for this setting to matter, `overruled_by` a fact that makes it matter no more when it is known, `why`
+    is the reason for the limits, `unusual` says what happens below and above the recommended range.
     """
 
     path: str
@@ -45,6 +45,7 @@ class Setting:
     per_method: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     applies: tuple[str, Any] | None = None
+    overruled_by: str = ""
     advanced: bool = False
     slider: bool = False
     step: float | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import extract_model_from_parallel
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
@@ -47,6 +48,8 @@ def _not_as_asked(run: RunFile) -> Iterator[str]:
     if run.choices.unknown_keys:
         yield "setting-ignored"
     if run.settings["training.early_stopping_patience"] and not run.settings["data.eval_fraction"]:
+        yield "setting-ignored"
+    if (run.settings["training.max_steps"] or 0) < 0:
         yield "setting-ignored"
     strategy = run.settings.get("data.strategy")
     if strategy and (strategy == "chat") != run.conversational:
@@ -208,8 +211,6 @@ def at_steps(events: Path, prepared: Prepared) -> list[str]:
         found.append("loss-explodes")
     if all(step["grad_norm"] == 0 for step in steps):
         found.append("gradient-zero")
-    if all(step["learning_rate"] == 0 for step in steps):
-        found.append("rate-zero")
     return found
 
 
@@ -237,6 +238,7 @@ _PROBE = [[5, 9, 40, 80, 120, 200, 11, 300]]
 def at_output(run: RunFile, folder: Path, trained: Any) -> list[str]:
     """Whether what was saved loads again, and an adapter merges, to the same logits."""
     probe = torch.tensor(_PROBE)
+    trained = extract_model_from_parallel(trained, keep_fp32_wrapper=False)  # else it computes as precision says
     ours = _logits(trained, input_ids=probe)
     if not isinstance(trained, PeftModel):
         again = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)

@@ -10,16 +10,17 @@ from pathlib import Path
 
 from .case import Case
 from .lab import ROOT, Lab
+from .records import MODELS, code
 
 ORACLE = ROOT.parent / "shared" / "oracle"
 
 
 class Folders:
     def __init__(self, kept: Path, lab: Lab) -> None:
-        self.kept, self.lab = kept, lab
+        self.kept, self.lab, self.made_by = kept, lab, code(MODELS)[:6]
 
     def of(self, case: Case) -> Path:
-        folder = self.kept / "models" / case.model_key
+        folder = self.kept / "models" / f"{case.model_key}-{self.made_by}"
         if not (folder / "config.json").exists():
             self._combine(folder, case) if case.source == "public" else self._make(folder, case)
         return folder

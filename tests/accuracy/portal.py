@@ -121,7 +121,7 @@ def write_run(folder: Path, case: Case, verdict: Verdict, model: Path) -> dict[s
         (folder / "train.jsonl").write_bytes(case.file)
     else:
         lines = (
-            _good(dataset) if choices.effective["data.bad_rows"] == "drop" or not dataset.bad_rows else _all(dataset)
+            _good(dataset) if choices.effective.get("data.bad_rows") == "drop" or not dataset.bad_rows else _all(dataset)
         )
         (folder / "train.jsonl").write_text("".join(lines), errors="surrogatepass")
     content = {
@@ -139,7 +139,8 @@ def write_run(folder: Path, case: Case, verdict: Verdict, model: Path) -> dict[s
 
 
 def _unknown(choices: Choices) -> dict[str, Any]:
-    return {path: value for path, _, value in choices.unknown_keys}
+    """Keys that are no settings, with any value: theirs is only kept where a setting is near."""
+    return {path: "given" if value is None else value for path, _, value in choices.unknown_keys}
 
 
 def _plain(shown: str) -> Any:
@@ -158,7 +159,7 @@ def _good(dataset: Dataset) -> Iterator[str]:
 def _all(dataset: Dataset) -> Iterator[str]:
     trained = row_format(dataset.format, conversational=dataset.conversational).columns
     for _, raw in rows_of(dataset.path):
-        text = raw.decode(errors="replace")
+        text = raw.decode(errors="replace") or "{"  # what could not be cut out of the file cannot be read elsewhere
         try:
             row = json.loads(text)
         except ValueError:

@@ -13,16 +13,22 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PORTAL = ("jobs", "datasets_app", "models_catalog", "tests/accuracy")
-TRAINER = ("jobs/trainer", "jobs/rulebook/reading.py", "tests/accuracy", "tests/architectures.py")
+MODELS = ("tests/architectures.py", "tests/tiny_models.py", "tests/accuracy/tokenizers.py")
+TRAINER = (
+    *MODELS, "jobs/trainer", "jobs/rulebook/reading.py", "tests/accuracy/training.py", "tests/accuracy/looks.py",
+    "tests/accuracy/lab.py",
+)  # fmt: skip
+PORTAL = (
+    *TRAINER, "jobs", "datasets_app", "models_catalog", "tests/accuracy/judge.py", "tests/accuracy/portal.py",
+)  # fmt: skip
 LIBRARIES = ("torch", "transformers", "peft", "trl", "datasets", "tokenizers")
 
 
 class Records:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._results = _Memory(folder / "results.jsonl", _code(PORTAL))
-        self._trainings = _Memory(folder / "trainings.jsonl", _code(TRAINER))
+        self._results = _Memory(folder / "results.jsonl", code(PORTAL))
+        self._trainings = _Memory(folder / "trainings.jsonl", code(TRAINER))
 
     def result(self, key: str) -> dict[str, Any] | None:
         return self._results.known.get(key)
@@ -51,7 +57,8 @@ class _Memory:
             file.write(json.dumps({"code": self.code, "key": key, "value": value}) + "\n")
 
 
-def _code(places: Iterable[str]) -> str:
+def code(places: Iterable[str]) -> str:
+    """A mark of the libraries and of all that stands in some files and folders."""
     digest = hashlib.sha256("".join(f"{name} {version(name)}" for name in LIBRARIES).encode())
     for place in places:
         files = sorted((ROOT / place).rglob("*.py")) if (ROOT / place).is_dir() else [ROOT / place]

@@ -319,7 +319,7 @@ def test_a_model_that_does_not_fit_on_the_disk_is_one_error() -> None:
 # Schedule, quantization, precision, account, model
 
 OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
-    "warm-up of the whole run": ({"training.warmup_steps": 609}, {}, ["schedule.warmup-beyond-steps"]),
+    "warm-up of the whole run": ({"training.warmup_steps": 609}, {}, ["schedule.warmup-throughout"]),
     "warm-up of the only step": (
         {"training.max_steps": 1, "training.warmup_steps": 0.5}, {}, ["schedule.warmup-beyond-steps"],
     ),

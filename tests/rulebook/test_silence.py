@@ -62,6 +62,15 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     ),
     "a warm-up share": spec(**{"training.warmup_steps": 0.1}),
     "a warm-up of ten steps": spec(**{"training.warmup_steps": 10}),
+    "a constant rate": spec(**{"training.lr_scheduler_type": "constant"}),
+    "a constant rate after a warm-up": spec(
+        **{"training.lr_scheduler_type": "constant_with_warmup", "training.warmup_steps": 10}
+    ),
+    "a strong decay at a low rate": spec(**{"training.weight_decay": 0.3, "training.learning_rate": 1e-5}),
+    "any number of epochs, where steps are counted": spec(
+        **{"training.num_epochs": 500, "training.max_steps": 100}
+    ),
+    "one step without a warm-up": spec(**{"training.max_steps": 1}),
     "packing where rows stay apart": spec(**{"data.packing": True}),
     "a length beyond short rows": spec(**{**GPT2, "data.max_length": 100_000}),
     "prompts and completions as messages": spec(**{"data.dataset": "chat pairs"}),
@@ -109,6 +118,11 @@ def test_a_processor_takes_every_precision(precision: str) -> None:
 def test_a_gated_model_with_a_token_is_only_a_download() -> None:
     gated = read(spec(**{"model.name": "meta-llama/Llama-3.2-1B", "data.dataset": "text", "data.strategy": "standard"}))
     assert codes(World(changes={"hub_token": True}).report(gated)) == ["cache.not-cached"]
+
+
+def test_a_model_that_is_here_needs_nothing_of_the_hub() -> None:
+    refused = World(changes={"unfetchable": "The hub knows no such model."})
+    assert codes(refused.report(read(spec()))) == []
 
 
 def test_all_seven_modules_of_a_llama_are_fine() -> None:

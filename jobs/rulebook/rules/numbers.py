@@ -64,7 +64,7 @@ def _add_limits(setting: Setting) -> Rule:
     """An error outside the limits."""
 
     def ask(method: str | None = None, **known: Any) -> Answer:
-        return _breaks_limits(setting, known[setting.fact], method)
+        return None if setting.overruled_by in known else _breaks_limits(setting, known[setting.fact], method)
 
     return _add(
         setting, "limits", Severity.ERROR, "{field} must be {must_be}; {value} given. {why} {advice}", ask, setting.why
@@ -75,7 +75,7 @@ def _add_unusual(setting: Setting) -> Rule:
     """A warning outside the recommended range."""
 
     def ask(method: str | None = None, **known: Any) -> Answer:
-        return _is_unusual(setting, known[setting.fact], method)
+        return None if setting.overruled_by in known else _is_unusual(setting, known[setting.fact], method)
 
     message = "{field} is {value}; {usual}. {why} Use {nearest} unless you know better."
     return _add(setting, "unusual", Severity.WARNING, message, ask, " ".join(filter(None, setting.unusual)))
@@ -83,7 +83,7 @@ def _add_unusual(setting: Setting) -> Rule:
 
 def _add(setting: Setting, kind: str, severity: Severity, message: str, ask: Any, why: str) -> Rule:
     code = f"numbers.{setting.fact.replace('_', '-')}-{kind}"
-    reads = frozenset({"method"}) if setting.per_method else frozenset[str]()
+    reads = frozenset(filter(None, ("method" if setting.per_method else "", setting.overruled_by)))
     return add(
         Rule(code, severity, setting.path, message, ask, frozenset({setting.fact}), reads, _example(setting, kind), why)
     )
@@ -91,7 +91,8 @@ def _add(setting: Setting, kind: str, severity: Severity, message: str, ask: Any
 
 def _example(setting: Setting, kind: str) -> Mapping[str, Any]:
     if kind == "unusual" and setting.recommended:
-        return {setting.fact: setting.recommended[1] * 2}
+        high = setting.recommended[1]
+        return {setting.fact: min(high * 2, (high + (setting.maximum or high * 3)) / 2)}
     if setting.kind == "text":
         return {setting.fact: "x" * (int(setting.maximum or 0) + 1)}
     low = setting.above if setting.above is not None else (setting.minimum or 0) - 1

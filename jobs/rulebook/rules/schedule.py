@@ -53,14 +53,44 @@ class Plan(Rows):
         )
 
 
+def _warming(warmup_steps: float, steps: int) -> int:
+    """Steps of warm-up, counted as transformers does."""
+    return int(warmup_steps) if warmup_steps >= 1 else math.ceil(warmup_steps * steps)
+
+
 @rule(
     code="schedule.warmup-beyond-steps",
     severity=Severity.ERROR,
+    field="training.warmup_steps",
+    message="The run has a single step, and training.warmup_steps {warmup} makes it one of warm-up, in which the "
+    "learning rate is still zero: nothing would be learnt. Use 0.",
+    breaks={
+        "warmup_steps": 0.1,
+        "lr_scheduler_type": "linear",
+        "rows": 40,
+        "bad_row_count": 0,
+        "eval_fraction": 0.0,
+        "batch_size": 40,
+        "gradient_accumulation": 1,
+        "num_epochs": 1,
+    },
+)
+def warmup_beyond_steps(warmup_steps: float, lr_scheduler_type: str, plan: Plan) -> Broken | None:
+    """The first step of a warm-up has a rate of zero; a run that is no more ends as a success, with nothing learnt."""
+    if plan.steps != 1 or lr_scheduler_type == "constant" or _warming(warmup_steps, 1) < 1:
+        return None
+    return broken(fix=use("training.warmup_steps", 0, "Use no warm-up"), warmup=number(warmup_steps))
+
+
+@rule(
+    code="schedule.warmup-throughout",
+    severity=Severity.WARNING,
     field="training.warmup_steps",
     message="training.warmup_steps is {warmup}, which is {warming} of {steps}: the learning rate would rise during "
     "the whole run and never reach its value. Use 0.",
     breaks={
         "warmup_steps": 100,
+        "lr_scheduler_type": "linear",
         "rows": 40,
         "bad_row_count": 0,
         "eval_fraction": 0.0,
@@ -69,16 +99,52 @@ class Plan(Rows):
         "num_epochs": 3,
     },
 )
-def warmup_beyond_steps(warmup_steps: float, plan: Plan) -> Broken | None:
-    """With one step of warm-up in a run of one step the rate is zero and nothing is learnt, without any error."""
+def warmup_throughout(warmup_steps: float, lr_scheduler_type: str, plan: Plan) -> Broken | None:
+    """A rate that only rises stays below what was asked for, and falls nowhere."""
     steps = plan.steps
-    if warmup_steps <= 0 or not steps:
+    if warmup_steps <= 0 or lr_scheduler_type == "constant" or not steps or steps == 1:
         return None
-    warming = int(warmup_steps) if warmup_steps >= 1 else math.ceil(warmup_steps * steps)
+    warming = _warming(warmup_steps, steps)
     if warming < steps:
         return None
     fix = use("training.warmup_steps", 0, "Use no warm-up")
     return broken(fix=fix, warmup=number(warmup_steps), warming=warming, steps=count(steps, "step"))
+
+
+@rule(
+    code="schedule.warmup-unused",
+    severity=Severity.WARNING,
+    field="training.lr_scheduler_type",
+    message="training.warmup_steps is {warmup}, but the scheduler “constant” has no warm-up: the learning rate stands "
+    "at its full value from the first step. Use constant_with_warmup.",
+    breaks={"warmup_steps": 20, "lr_scheduler_type": "constant"},
+)
+def warmup_unused(warmup_steps: float, lr_scheduler_type: str) -> Broken | None:
+    """transformers takes both settings and drops one without a word."""
+    if lr_scheduler_type != "constant" or warmup_steps <= 0:
+        return None
+    fixes = (
+        use("training.lr_scheduler_type", "constant_with_warmup"),
+        use("training.warmup_steps", 0, "Use no warm-up"),
+    )
+    return broken(fixes=fixes, warmup=number(warmup_steps))
+
+
+@rule(
+    code="schedule.decay-overshoots",
+    severity=Severity.ERROR,
+    field="training.weight_decay",
+    message="training.weight_decay {decay} times training.learning_rate {rate} is {product}: each step would take more "
+    "from the weights than they are, and turn their sign. Use 0.01.",
+    breaks={"weight_decay": 500, "learning_rate": 0.01, "optim": "adamw_torch"},
+)
+def decay_overshoots(weight_decay: float, learning_rate: float, optim: str) -> Broken | None:
+    """AdamW multiplies the weights with 1 - rate × decay at every step; below zero that is no decay any more."""
+    if "adamw" not in optim or weight_decay * learning_rate < 1:
+        return None
+    fix = use("training.weight_decay", 0.01)
+    product = number(weight_decay * learning_rate)
+    return broken(fix=fix, decay=number(weight_decay), rate=number(learning_rate), product=product)
 
 
 def _hold_out(usable: int | None) -> Fix | None:
