@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .aim import leaf, pieces
 from .memory import Part, Plan, Shape, lora_parameters, peak, total
 from .rules.cache import TO_FETCH
-from .rules.lora_targets import is_all_linear, leaf, pieces
 from .steps import held_out, total_steps
+from .targets import is_all_linear
 from .vocabulary import FACTS
 from .words import names
 

@@ -24,6 +24,7 @@ __all__ = [
     "Targets",
     "Tree",
     "nearest",
+    "reached_by",
     "read_modules",
     "recommend",
     "resolve",
@@ -228,8 +229,8 @@ class _Resolving:
         """Numbers of the embeddings that are saved whole."""
         if isinstance(self.targets, str) or not set(self.targets) & set(SAVED_EMBEDDINGS):
             return 0
-        kept = [each for each in self.tree.modules if each.role in ("embedding", "head")]
-        return sum(each.inputs * each.outputs for each in kept)
+        reached = (self.tree.modules[number] for number in self.layers)
+        return sum(each.inputs * each.outputs for each in reached if each.role in ("embedding", "head"))
 
 
 def _bad(error: BadPattern) -> Resolution:
@@ -268,12 +269,24 @@ def _parameters(module: Module, rank: int, *, dora: bool) -> int:
     return own + (outs if dora else 0)
 
 
+def reached_by(name: str, tree: Tree) -> tuple[tuple[Module, int], ...]:
+    """What one name of a list reaches, and in how many layers; of half a fused pair, what the whole would reach."""
+    old = _old_name(name, tree)
+    wanted = tuple((tree.renamed[old] if old else name).split("."))
+    lines = (module for module in tree.modules if module.is_module is not bool(old))
+    return tuple((module, len(layers)) for module in lines if (layers := _matching_layers(module, wanted)))
+
+
 def recommend(tree: Tree) -> tuple[str, ...]:
     """Names for every linear layer that should carry an adapter.
 
     Not the output head, routers and gates of experts, layers that cannot carry one, and expert matrices. A name that
     would also reach something else is lengthened until it does not.
     """
+    return tree.remember("recommended", lambda: _recommended(tree))
+
+
+def _recommended(tree: Tree) -> tuple[str, ...]:
     names: dict[str, None] = {}
     for module in tree.modules:
         if _is_wanted(module) and (name := _own_name(module, tree)):
