@@ -1,14 +1,17 @@
 """Peak memory of a training run, in named parts, by arithmetic on the model's shape.
 
-The formula was fitted to measured runs of SmolLM2-135M on a CPU with transformers 5.23, TRL 1.16 and PEFT 0.21, and
-met 16 of 18 within 9 %. On a GPU it is the same formula without the CPU's temporaries, and was not measured.
-All amounts are bytes.
+The formula was fitted to measured runs of SmolLM2-135M on a CPU with transformers 5.23, TRL 1.16 and PEFT 0.21;
+docs/performance.md has how well it does. On a GPU it is the same formula without the CPU's temporaries, and was not
+measured; what the driver and its kernels take for themselves is not in it. An evaluation never takes more: its batch
+is as large, and it keeps nothing for a backward pass. All amounts are bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from .words import magnitude
 
 FLOAT32, HALF = 4, 2
 TILE_TOKENS, TILE_WORDS = 4096, 32768
@@ -17,8 +20,16 @@ TILE_TOKENS, TILE_WORDS = 4096, 32768
 CPU_TEMPORARIES = 7
 """Copies of a tile that the loss holds on a CPU; the fused kernel of a GPU holds none."""
 
+WORKING_LIBRARIES = 45 * 2**20
+"""What torch, datasets and tokenizers take beyond their import once they work, measured on a CPU."""
+BYTES_PER_TOKENIZER_ENTRY = 1000
+"""SmolLM2's 49,152 entries took 45 MiB."""
+
 BYTES_PER_QUANTIZED = {"4bit": 0.516, "8bit": 1.0}
-OPTIMIZER_COPIES = {"adamw_torch": 2.0, "adafactor": 0.02, "sgd": 0.0, "adamw_8bit": 0.5, "paged_adamw_8bit": 0.5}
+OPTIMIZER_COPIES = {
+    "adamw_torch": 2.0, "adamw_torch_fused": 2.0, "rmsprop": 1.0, "adagrad": 1.0, "adafactor": 0.02, "sgd": 0.0,
+    "adamw_8bit": 0.5, "paged_adamw_8bit": 0.5,
+}  # fmt: skip
 """Optimizer state in copies of the trained weights (of four bytes each)."""
 
 
@@ -33,7 +44,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a model. Widths are in numbers per token; `attention` is heads × head size."""
+    """Sizes of a model. Widths are in numbers per token; `attention` is heads × head size.
+
+    `intermediate` is what one token goes through in the MLP: of a mixture, the experts it visits. `linear` are the
+    parameters of the linear layers but the head, which is all that bitsandbytes quantizes, and `largest_linear` those
+    of the largest one; 0 takes everything but the embedding, and one matrix of the MLP.
+    """
 
     parameters: int
     hidden: int
@@ -42,11 +58,17 @@ class Shape:
     key_value: int
     layers: int
     vocabulary: int
+    linear: int = 0
+    largest_linear: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What of a job decides its memory. `half` computes in 16 bits, `half_weights` also holds the base so."""
+    """What of a job decides its memory. `half` computes in 16 bits, `half_weights` also holds the base so.
+
+    `accumulates` means several batches a step. Of LoRA, `adapted` counts the modules of a layer that carry it, and
+    `kept` the numbers per token that they keep of their inputs; None takes those of all linear layers.
+    """
 
     sequences: int
     length: int
@@ -60,6 +82,9 @@ class Plan:
     optimizer: str
     quantization: str
     cpu: bool
+    accumulates: bool = False
+    adapted: int = 7
+    kept: int | None = None
 
     @property
     def tokens(self) -> int:
@@ -110,15 +135,44 @@ def _sides(shape: Shape) -> Mapping[str, int]:
     }  # fmt: skip
 
 
+def inputs_kept(shape: Shape, targets: Iterable[str]) -> int:
+    """Numbers per token and layer that adapters on these modules keep; those side by side share an input."""
+    reads = {name: kind for kind, names in _READS.items() for name in names}
+    widths = {"norm": shape.hidden, "attention": shape.attention, "second norm": shape.hidden,
+              "mlp": shape.intermediate, "both": shape.attention + shape.intermediate}  # fmt: skip
+    kinds = {reads.get(target) for target in targets}
+    if None in kinds:
+        return 2 * shape.hidden + shape.attention + shape.intermediate
+    return sum(widths[str(kind)] for kind in kinds)
+
+
+_READS = {
+    "norm": ("q_proj", "k_proj", "v_proj", "c_attn", "query_key_value", "qkv_proj", "Wqkv"),
+    "attention": ("o_proj", "out_proj", "dense"),
+    "second norm": ("gate_proj", "up_proj", "gate_up_proj", "fc1", "fc_in", "c_fc", "dense_h_to_4h"),
+    "mlp": ("down_proj", "fc2", "fc_out", "dense_4h_to_h"),
+    "both": ("c_proj",),
+}
+"""What the modules of a name read."""
+
+
 def peak(shape: Shape, plan: Plan) -> tuple[Part, ...]:
     """The parts that are held at once when memory is fullest; they add up to the peak.
 
-    That is either while the loss is computed, or at the end of the backward pass, when all gradients are there.
+    That is while the loss is computed, at the end of the backward pass, when all gradients are there, or in the
+    optimizer's step.
     """
     held = _held(shape, plan)
-    at_loss = (*held, _activations(shape, plan), *_autocast(shape, plan), *_head(shape, plan))
+    kept = (_gradients(plan),) if plan.accumulates else ()
+    at_loss = (*held, *kept, _activations(shape, plan), *_autocast(shape, plan), *_head(shape, plan))
     at_end = (*held, _gradients(plan), _last_layers(shape, plan))
-    return max(at_loss, at_end, key=total)
+    at_step = (*held, _gradients(plan), *_working_copies(plan))
+    return max(at_loss, at_end, at_step, key=total)
+
+
+def weights(shape: Shape, plan: Plan) -> int:
+    """Bytes of the weights alone: without them on the device, nothing can be trained there."""
+    return _weights(shape, plan).bytes
 
 
 def total(parts: Iterable[Part]) -> int:
@@ -127,10 +181,11 @@ def total(parts: Iterable[Part]) -> int:
 
 def _held(shape: Shape, plan: Plan) -> tuple[Part, ...]:
     """What is there from the second step on: weights, adapter, reference, optimizer."""
-    parts = [_weights(shape, plan)]
+    parts = [_weights(shape, plan), *_libraries(shape, plan)]
     if plan.lora:
         adapter = plan.trainable * plan.trained_weight
-        parts.append(Part("Adapter", adapter, f"{plan.trainable} parameters × {plan.trained_weight}"))
+        how = f"{magnitude(plan.trainable)} × {plan.trained_weight} bytes"
+        parts.append(Part("Adapter", adapter, how))
     if plan.dpo and not plan.lora:
         parts.append(Part("Reference model", shape.parameters * plan.weight, "DPO keeps an unchanged copy"))
     copies = OPTIMIZER_COPIES[plan.optimizer]
@@ -140,31 +195,66 @@ def _held(shape: Shape, plan: Plan) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def _libraries(shape: Shape, plan: Plan) -> tuple[Part, ...]:
+    """On a CPU the process's memory counts: what its libraries take once they work, and the tokenizer."""
+    if not plan.cpu:
+        return ()
+    tokenizer = BYTES_PER_TOKENIZER_ENTRY * shape.vocabulary
+    return (Part("Tokenizer and libraries", WORKING_LIBRARIES + tokenizer, f"{shape.vocabulary} tokens, measured"),)
+
+
 def _weights(shape: Shape, plan: Plan) -> Part:
+    """bitsandbytes packs linear layers; embeddings, head and the experts of a mixture stay as they are."""
     if plan.quantization == "none":
-        return Part("Weights", shape.parameters * plan.weight, f"{shape.parameters} parameters × {plan.weight}")
-    embedding = min(shape.vocabulary * shape.hidden, shape.parameters)
-    each = BYTES_PER_QUANTIZED[plan.quantization]
-    amount = int((shape.parameters - embedding) * each) + embedding * plan.compute
-    return Part("Weights", amount, f"linear weights × {each:g}, the embedding × {plan.compute}")
+        return Part("Weights", shape.parameters * plan.weight, f"{magnitude(shape.parameters)} × {plan.weight} bytes")
+    linear = shape.linear or max(0, shape.parameters - shape.vocabulary * shape.hidden)
+    largest = shape.largest_linear or shape.hidden * shape.intermediate
+    each, rest = BYTES_PER_QUANTIZED[plan.quantization], shape.parameters - linear
+    amount = int(linear * each) + rest * plan.compute + largest * plan.compute
+    how = f"{magnitude(linear)} in linear layers × {each:g} bytes, {magnitude(rest)} others × {plan.compute}, "
+    return Part("Weights", amount, f"{how}the largest layer unpacked")
 
 
 def _per_token(shape: Shape, plan: Plan) -> int:
-    """Bytes that one layer keeps of one token for the backward pass."""
-    widths = shape.hidden + shape.attention + shape.key_value + shape.intermediate
-    amount = 8 * shape.hidden + 4 * plan.compute * widths
-    if plan.lora:
-        cast = 4 * (4 * shape.hidden + shape.intermediate) if plan.half_weights else 0
-        amount += 28 * plan.rank + cast
+    """Bytes that one layer keeps of one token for the backward pass, counted on Llama's layer.
+
+    Always what the norms and the attention read (the stream twice in fp32; query, keys, values and what comes out)
+    and three of the MLP's width (gate, its activation, up); besides the inputs of those linear layers that learn.
+    """
+    attention = 2 * shape.attention + 2 * shape.key_value
+    amount = 2 * FLOAT32 * shape.hidden + plan.compute * (attention + 3 * shape.intermediate)
+    return amount + (_kept_by_adapters(shape, plan) if plan.lora else _kept_by_weights(shape, plan))
+
+
+def _kept_by_weights(shape: Shape, plan: Plan) -> int:
+    """Full fine-tuning: what the norms' weights were multiplied with, and the input of every linear layer.
+
+    Autocast makes a copy in 16 bits for each of the five layers that read the stream.
+    """
+    reads = 5 if plan.half and not plan.half_weights else 2
+    inputs = reads * shape.hidden + shape.attention + shape.intermediate
+    return 2 * FLOAT32 * shape.hidden + plan.compute * inputs
+
+
+def _kept_by_adapters(shape: Shape, plan: Plan) -> int:
+    """LoRA: the inputs of the adapted layers in fp32, as the adapters are, and the narrow numbers between both halves.
+
+    A frozen layer keeps nothing. Where the base is in 16 bits its own inputs were found to stay as well.
+    """
+    every = 2 * shape.hidden + shape.attention + shape.intermediate
+    kept = every if plan.kept is None else plan.kept
+    amount = FLOAT32 * (kept + plan.adapted * plan.rank)
+    if plan.half_weights:
+        amount += 2 * FLOAT32 * shape.hidden * kept // every + plan.compute * every
     return amount
 
 
 def _activations(shape: Shape, plan: Plan) -> Part:
-    """One and a half layers in full; of the others only their inputs, if they are computed twice."""
+    """With checkpointing one and a half layers in full; of the others only their inputs."""
     layer = plan.tokens * _per_token(shape, plan)
     if not plan.checkpointing:
         return Part("Activations", shape.layers * layer, f"{plan.tokens} tokens through {shape.layers} layers")
-    inputs = shape.layers * plan.tokens * shape.hidden * plan.compute
+    inputs = shape.layers * plan.tokens * shape.hidden * plan.weight  # the stream is as wide as the weights
     return Part("Activations", inputs + layer * 3 // 2, f"{plan.tokens} tokens, with gradient checkpointing")
 
 
@@ -178,17 +268,28 @@ def _autocast(shape: Shape, plan: Plan) -> tuple[Part, ...]:
 def _head(shape: Shape, plan: Plan) -> tuple[Part, ...]:
     tokens = min(plan.tokens, TILE_TOKENS)
     tile = tokens * TILE_WORDS * plan.compute
+    words = min(shape.vocabulary, TILE_WORDS)
     if plan.cpu:
-        tile += CPU_TEMPORARIES * tokens * min(shape.vocabulary, TILE_WORDS) * FLOAT32
+        tile += CPU_TEMPORARIES * tokens * words * FLOAT32
+    if plan.half and not plan.half_weights:
+        tile += words * shape.hidden * HALF  # the head's weights of the tile, for the computation
     parts = [Part("Output layer", tile, f"one tile of {tokens} tokens × {TILE_WORDS} words")]
     if not plan.lora:
-        gradient = shape.vocabulary * shape.hidden * (FLOAT32 + plan.weight)
-        parts.append(Part("Output layer's gradient", gradient, "summed in fp32, then in the weights' format"))
+        copy = HALF if plan.half_weights else 0
+        gradient = shape.vocabulary * shape.hidden * (FLOAT32 + copy)
+        parts.append(Part("Output layer's gradient", gradient, "summed in fp32 (trl/kernels/chunked_logprob.py)"))
     return tuple(parts)
 
 
 def _gradients(plan: Plan) -> Part:
     return Part("Gradients", plan.trainable * plan.trained_weight, "one for each trained parameter")
+
+
+def _working_copies(plan: Plan) -> tuple[Part, ...]:
+    """On a GPU torch's AdamW updates all weights at once, with one more copy of them while it does (`foreach`)."""
+    if plan.cpu or plan.optimizer != "adamw_torch":
+        return ()
+    return (Part("Optimizer's step", plan.trainable * plan.trained_weight, "a copy of the trained weights"),)
 
 
 def _last_layers(shape: Shape, plan: Plan) -> Part:

@@ -6,11 +6,13 @@ Exit code 0 only with result.json; 1 after a `failed` event; 143 when SIGTERM st
 from __future__ import annotations
 
 import argparse
+import ctypes
 import logging
 import os
 import sys
 import traceback
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from .events import Events
@@ -18,6 +20,11 @@ from .failures import finding_for, unexpected
 from .folder import EVENTS_FILE
 from .run_file import RunFile
 from .stopping import EXIT_CODE, Stopped, StopSignal
+
+M_MMAP_THRESHOLD = -3
+"""The number that glibc's malloc.h gives to this setting of mallopt."""
+PAGES_OF_ITS_OWN = 128 * 1024
+"""Bytes from which an allocation goes back to the system when it is freed; where glibc begins by itself."""
 
 
 def main() -> int:
@@ -31,6 +38,7 @@ def main() -> int:
         events.stage("loading", "Starting the trainer")
         run = RunFile.of(run_dir)
         isolate()
+        give_memory_back()
         from .run import fine_tune  # here, because it brings in torch: seconds after the first event
 
         fine_tune(run_dir, run, events, stop)
@@ -61,6 +69,16 @@ def isolate() -> None:
     os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+
+
+def give_memory_back() -> None:
+    """Keep glibc from holding on to freed tensors.
+
+    It raises its limit to 32 MB by itself as tensors come and go, and what lies below is kept in a heap full of
+    holes: one row of 512 tokens through SmolLM2-135M then takes 1,620 MiB on a processor instead of 1,220.
+    """
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, PAGES_OF_ITS_OWN)
 
 
 def report(error: Exception, run: RunFile | None, events: Events) -> None:

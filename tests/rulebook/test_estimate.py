@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from jobs.rulebook import read
 from jobs.rulebook.estimate import Estimate, estimate
-from jobs.rulebook.memory import Plan, Shape, lora_parameters, peak, total
+from jobs.rulebook.memory import Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
 from jobs.rulebook.steps import held_out, total_steps
 
 from .world import LLAMA_TARGETS, World, spec
@@ -103,35 +104,82 @@ def plan(**changes: Any) -> Plan:
 
 LORA = {"lora": True, "trainable": 4_884_480}
 HALF = {"half": True, "half_weights": True}
+KEPT = {"checkpointing": False}
+NARROW = {"lora": True, "trainable": 921_600, "adapted": 2, "kept": inputs_kept(SMOLLM2, ["q_proj", "v_proj"])}
 
 MEASURED = [
-    # settings → measured MiB; the formula met these runs within 9 %
-    ({}, 2242),
-    ({"sequences": 4}, 3938),
-    ({"checkpointing": False}, 2859),
-    ({"checkpointing": False, "sequences": 4, "length": 256}, 4040),
-    ({"half": True}, 2253),
-    ({"half": True, "checkpointing": False, "sequences": 2}, 3811),
-    (HALF, 1432),
-    ({"optimizer": "sgd"}, 1215),
-    ({"optimizer": "adafactor"}, 1271),
-    ({"dpo": True}, 3325),
-    (LORA, 1179),
-    ({**LORA, "sequences": 4}, 2873),
-    ({**LORA, "checkpointing": False, "sequences": 2}, 2849),
-    ({**LORA, "dpo": True}, 1750),
-    ({**LORA, **HALF}, 876),
-    ({**LORA, **HALF, "checkpointing": False, "sequences": 2}, 2447),
+    # settings → MiB that the real trainer took on a processor (make bench NAME=memory)
+    (LORA, 1247),
+    ({**LORA, "sequences": 4}, 2940),
+    ({**LORA, "sequences": 2, "length": 256}, 1245),
+    ({**LORA, "accumulates": True}, 1250),
+    ({**LORA, **KEPT, "sequences": 2}, 2798),
+    ({**LORA, **KEPT, "sequences": 4, "length": 256}, 2902),
+    ({**LORA, "rank": 64, "trainable": 4 * 4_884_480}, 1401),
+    ({**NARROW, **KEPT}, 1597),
+    ({**LORA, "half": True, "sequences": 2}, 1788),
+    ({}, 2368),
+    ({"sequences": 4, "length": 256}, 2873),
+    (KEPT, 2915),
+    ({"optimizer": "adafactor", "sequences": 2}, 1850),
+    ({"optimizer": "sgd"}, 1284),
+    ({"half": True}, 2368),
+    ({**LORA, "dpo": True}, 1807),
+    ({**LORA, **KEPT, "dpo": True, "length": 256}, 1780),
+    ({"dpo": True, "length": 256}, 2873),
 ]
 
 
 @pytest.mark.parametrize(("changes", "mebibytes"), MEASURED)
-def test_memory_is_within_a_tenth_of_what_was_measured(changes: dict[str, Any], mebibytes: int) -> None:
+def test_memory_is_within_a_twentieth_of_what_was_measured(changes: dict[str, Any], mebibytes: int) -> None:
+    assert total(peak(SMOLLM2, plan(**changes))) / MIB == pytest.approx(mebibytes, rel=0.05)
+
+
+HALVED = [  # measured without the trainer's own way with memory: weights in 16 bits, as on a GPU
+    ({**LORA, **HALF}, 876),
+    ({**LORA, **HALF, **KEPT, "sequences": 2}, 2447),
+    (HALF, 1432),
+]
+
+
+@pytest.mark.parametrize(("changes", "mebibytes"), HALVED)
+def test_memory_with_weights_in_16_bits_is_within_a_tenth(changes: dict[str, Any], mebibytes: int) -> None:
     assert total(peak(SMOLLM2, plan(**changes))) / MIB == pytest.approx(mebibytes, rel=0.09)
 
 
+def names_of(parts: tuple[Part, ...]) -> set[str]:
+    return {part.name for part in parts}
+
+
 def test_a_gpu_needs_less_than_a_processor_for_the_same_run() -> None:
-    assert total(peak(SMOLLM2, plan(**LORA, cpu=False))) / MIB == pytest.approx(704, abs=1)
+    gpu = peak(SMOLLM2, plan(**LORA, cpu=False))
+    assert total(gpu) < 0.6 * total(peak(SMOLLM2, plan(**LORA)))
+    assert "Tokenizer and libraries" not in names_of(gpu)
+
+
+def test_accumulating_batches_keeps_the_gradients_while_the_next_loss_is_computed() -> None:
+    once, twice = (peak(SMOLLM2, plan(sequences=4, accumulates=accumulates)) for accumulates in (False, True))
+    assert "Gradients" in names_of(twice) and "Gradients" not in names_of(once)
+    assert total(twice) - total(once) == SMOLLM2.parameters * 4
+
+
+def test_a_large_model_on_a_gpu_is_fullest_while_the_optimizer_steps() -> None:
+    assert "Optimizer's step" in names_of(peak(SMOLLM2, plan(cpu=False, length=32)))
+    assert "Optimizer's step" not in names_of(peak(SMOLLM2, plan(cpu=False, length=32, optimizer="sgd")))
+
+
+def test_frozen_layers_keep_nothing_for_the_backward_pass() -> None:
+    every = inputs_kept(SMOLLM2, LLAMA_TARGETS)
+    assert inputs_kept(SMOLLM2, ["q_proj", "k_proj", "v_proj"]) == 576 < every == 576 + 576 + 576 + 1536
+    assert inputs_kept(SMOLLM2, ["x_proj"]) == every, "of an unknown module the most is taken"
+
+
+def test_experts_of_a_mixture_are_not_quantized() -> None:
+    """bitsandbytes replaces linear layers; experts are matrices of no module of their own."""
+    mixture = replace(SMOLLM2, parameters=10**9, linear=10**8)
+    dense = replace(mixture, linear=9 * 10**8)
+    packed = {**LORA, **HALF, "quantization": "4bit", "cpu": False}
+    assert weights(mixture, plan(**packed)) > 2 * weights(dense, plan(**packed))
 
 
 def test_quantized_weights_are_the_smallest_part_they_can_be() -> None:
