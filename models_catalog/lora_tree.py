@@ -99,9 +99,10 @@ class LoraTree:
         return humanize.naturalsize(self.resolution.adapter_bytes) if self.resolution else ""
 
     def named(self, ticked: Collection[str]) -> tuple[str, ...]:
-        """Targets that reach the ticked paths in every layer and nothing else that could be ticked."""
-        offered = [leaf.path for leaf in self.leaves if not leaf.why_not]
-        return tuple(dict.fromkeys(_name(path, ticked, offered) for path in offered if path in ticked))
+        """Targets that reach the ticked paths in every layer, and nothing else where a name can tell them apart."""
+        chosen = [leaf.path for leaf in self.leaves if not leaf.why_not and leaf.path in ticked]
+        others = [leaf.path for leaf in self.leaves if leaf.path not in chosen and leaf.why_not != WHY_NO_EXPERT]
+        return tuple(dict.fromkeys(_name(path, others) for path in chosen))
 
 
 def lora_tree(facts: Mapping[str, Any], targets: Targets, *, rank: int, dora: bool = False) -> LoraTree | None:
@@ -127,13 +128,17 @@ def _from_tree(tree: Tree, targets: Targets, resolution: Resolution, facts: Mapp
     advised = resolve(tuple(facts.get("lora_targets") or ()), tree, 1)
     wanted = {each.module for each in advised.reached}
     shown = [module for module in tree.modules if module.kind in SHOWN or module in reached]
-    leaves = [_leaf(list(twins), reached, wanted) for _, twins in groupby(shown, key=lambda module: module.path)]
+    leaves = [
+        _leaf(list(twins), reached, wanted, tree.renamed) for _, twins in groupby(shown, key=lambda module: module.path)
+    ]
     layers = {module.path: module.layers for module in shown if LAYER in module.parts}
     children = list(_children([(leaf.path.split("."), leaf) for leaf in leaves], layers))
     return LoraTree(children, targets, resolution, facts.get("parameters"), leaves)
 
 
-def _leaf(twins: Sequence[Module], reached: Mapping[Module, int], wanted: Collection[Module]) -> Leaf:
+def _leaf(
+    twins: Sequence[Module], reached: Mapping[Module, int], wanted: Collection[Module], renamed: Collection[str]
+) -> Leaf:
     """One line of the tree. Twins have the same path and other widths in other layers."""
     first = twins[0]
     return Leaf(
@@ -143,7 +148,7 @@ def _leaf(twins: Sequence[Module], reached: Mapping[Module, int], wanted: Collec
         reached=sum(reached.get(module, 0) for module in twins),
         shape=", ".join(dict.fromkeys(_shape(module) for module in twins)),
         advised=any(module in wanted for module in twins),
-        why_not=_why_not(first),
+        why_not=_why_not(first, renamed),
     )
 
 
@@ -152,12 +157,14 @@ def _shape(module: Module) -> str:
     return f"{module.experts} experts, {widths}" if module.kind == "expert" else widths
 
 
-def _why_not(module: Module) -> str:
+def _why_not(module: Module, renamed: Collection[str]) -> str:
     if module.kind == "expert":
         return WHY_NO_EXPERT
+    if module.leaf in renamed and not module.role:
+        return "its name would also reach the matrices of all experts"
     if module.role == "unfit" and module.refused:
         return "PEFT refuses to adapt it"
-    return WHY_NOT.get(module.role, "")
+    return WHY_NOT.get(module.role or module.kind, "")
 
 
 Row = tuple[list[str], Leaf]
@@ -185,12 +192,13 @@ def _branch(name: str, rows: list[Row], layers: Layers) -> Branch:
     return Branch(name, 0, list(_children(rows, layers)))
 
 
-def _name(path: str, ticked: Collection[str], offered: Sequence[str]) -> str:
-    """The shortest ending of a path that no offered path has that is not ticked too."""
+def _name(path: str, others: Sequence[str]) -> str:
+    """The shortest ending of a path that no other has; the last part alone where only the layer tells them apart."""
     parts = path.split(".")
     for length in range(1, len(parts) + 1):
         ending = parts[-length:]
-        alike = [each for each in offered if each.split(".")[-length:] == ending]
-        if LAYER not in ending and all(each in ticked for each in alike):
+        if LAYER in ending:
+            break
+        if not any(other.split(".")[-length:] == ending for other in others):
             return ".".join(ending)
     return parts[-1]

@@ -9,5 +9,7 @@ urlpatterns = [
     path("", views.model_list, name="list"),
     path("register", views.register_folder, name="register"),
     path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/look", views.look, name="look"),
+    path("<int:pk>/playground", views.playground, name="playground"),
     path("<int:pk>/download", views.download, name="download"),
 ]

@@ -1,4 +1,4 @@
-"""The models pages: the list, one model, its download, and a form by which staff register a folder."""
+"""The models pages: the list, one model with its template playground, its download, and registering a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from finetune_site.problems import Problem
 
 from .forms import FilterForm, RegisterForm
 from .knowledge import Knowledge, know
+from .looks import standing, start_look
+from .model_page import context_of, shown_look
 from .models import BaseModel
+from .playground import played
 from .services import register_local, start_download
 
 MODELS = BaseModel.objects.select_related("family")
@@ -54,13 +57,44 @@ def _list_page(request: PersonRequest, register: RegisterForm, status: int = 200
 
 @require_safe
 def detail(request: PersonRequest, pk: int) -> HttpResponse:
-    """One model. While it downloads, the page asks for its progress here again and again."""
+    """One model, with the LoRA targets that the address names. htmx takes the part `lora` of it while boxes are ticked.
+
+    While the model downloads or is looked into, the page asks here again and again how far that is.
+    """
     known = know(get_object_or_404(MODELS, pk=pk))
-    if not request.htmx:
-        return render(request, "models/detail.html", {"known": known})
-    if known.cache.at_hand:
+    target = request.htmx.target if request.htmx else None
+    if not request.htmx or target == "lora":
+        return render(request, "models/detail.html", context_of(known, request.GET, request.user))
+    return _look(request, known) if target == "look" else _download(request, known)
+
+
+def _look(request: PersonRequest, known: Knowledge) -> HttpResponse:
+    look = shown_look(known, standing(known.model))
+    if look.state != "looking":
         return HttpResponseClientRefresh()
-    return _progress(request, known)
+    return render(request, "models/_look.html", {"known": known, "look": look})
+
+
+def _download(request: PersonRequest, known: Knowledge) -> HttpResponse:
+    return HttpResponseClientRefresh() if known.cache.at_hand else _progress(request, known)
+
+
+@require_POST
+def look(request: PersonRequest, pk: int) -> HttpResponse:
+    """Look into the model once more, although that failed before."""
+    model = get_object_or_404(MODELS, pk=pk)
+    start_look(model, again=True)
+    return redirect(model)
+
+
+@require_POST
+def playground(request: PersonRequest, pk: int) -> HttpResponse:
+    """Render a conversation with the model's chat template; without scripts as a whole page."""
+    known = know(get_object_or_404(MODELS, pk=pk))
+    shown = played(request.POST, request.user, known.folder, context_length=known.context_length)
+    if request.htmx:
+        return render(request, "models/_playground.html", {"known": known, "playground": shown})
+    return render(request, "models/detail.html", context_of(known, {}, request.user, shown))
 
 
 @require_POST

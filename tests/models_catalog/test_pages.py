@@ -69,7 +69,7 @@ def test_a_search_without_result_says_so(client: Client) -> None:
 
 def test_a_model_is_shown_with_its_targets(client: Client) -> None:
     page = text(client, BaseModel.objects.get(name="openai-community/gpt2").get_absolute_url())
-    assert '<li class="chip">c_attn</li>' in page
+    assert '<label for="tick-c_attn">c_attn</label>' in page
     assert "1,024 tokens" in page
     assert "Edit in admin" not in page
 

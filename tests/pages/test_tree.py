@@ -101,6 +101,13 @@ def test_names_written_by_ticking_reach_exactly_what_was_ticked() -> None:
         assert {each.path for each in again.leaves if each.reached} == ticked
 
 
+def test_a_name_that_would_reach_the_experts_as_well_is_not_offered() -> None:
+    shared = [*MIXTURE, line("model.layers.{}.mlp.shared_expert.gate_proj", 4)]
+    found = tree(modules=shared, renamed_targets={"gate_proj": "gate_up_proj"})
+    assert "experts" in leaf(found, "shared_expert.gate_proj").why_not
+    assert not leaf(found, "q_proj").why_not
+
+
 def test_the_cost_is_that_of_the_rank_at_hand() -> None:
     assert (tree().trainable, tree().percent) == ("262 k", "2.6 %")
     assert tree().size == "1.0 MB"
