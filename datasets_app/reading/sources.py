@@ -13,12 +13,18 @@ from pathlib import Path
 from .columns import column_rows, column_starts
 from .lists import list_rows
 from .rows import CHUNK, MAX_ROW_BYTES, TOO_LONG, File, Progress, Row, open_rows
+from .strange_numbers import without_strange_numbers
 
 BOM = b"\xef\xbb\xbf"
 
 
 def rows_of(path: Path, on_progress: Progress | None = None) -> Iterator[Row]:
     """Every row of the file. `on_progress` hears the number of bytes read so far."""
+    for line, raw in _cut(path, on_progress):
+        yield line, without_strange_numbers(raw)
+
+
+def _cut(path: Path, on_progress: Progress | None) -> Iterator[Row]:
     if starts := _columns(path):
         yield from column_rows(path, starts, on_progress)
         return

@@ -28,13 +28,16 @@ def main() -> int:
         from . import table
         from .lab import Lab
         from .models import Folders
+        from .warm import Warm
 
-        lab = Lab(Path(home) / "lab.log")
+        lab, warm = Lab(Path(home) / "lab.log"), Warm(Path(home) / "warm" / "socket")
         try:
             cases = _chosen(asked.cases, asked.seed)
             print(f"{len(cases)} cases.", flush=True)
-            results = list(_judged(cases, _judge(lab, Path(home)), Folders(KEPT, lab), asked.minutes, asked.again))
+            judge = _judge(lab, warm, Path(home))
+            results = list(_judged(cases, judge, Folders(KEPT, lab), asked.minutes, asked.again))
         finally:
+            warm.close()
             lab.close()
         print("\n".join(table.lines(results)))
     return 0
@@ -88,12 +91,13 @@ def _dealt(public: list[Case], own: list[Case]) -> Iterator[list[Case]]:
         yield [*public[number : number + 1], *own[number * share : (number + 1) * share]]
 
 
-def _judge(lab: Any, home: Path) -> Judge:
+def _judge(lab: Any, warm: Any, home: Path) -> Judge:
     from .judge import Judge
     from .models import Folders
     from .portal import Portal
 
-    return Judge(Portal(Folders(KEPT, lab).at_hand()), lab, Records(KEPT), home / "scratch")
+    portal = Portal(Folders(KEPT, lab).at_hand(), home / "scratch", warm)
+    return Judge(portal, lab, Records(KEPT), home / "scratch")
 
 
 def _judged(cases: list[Case], judge: Judge, folders: Any, minutes: float, again: bool) -> Iterator[dict[str, Any]]:

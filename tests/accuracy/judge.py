@@ -42,6 +42,7 @@ class Result:
 
     name: str
     cell: str
+    rehearsed: str
     errors: list[str]
     warnings: list[str]
     outcome: str
@@ -67,12 +68,17 @@ class Judge:
         result = Result(
             name=case.name,
             cell=_cell(refused, trained["outcome"], trained["symptoms"] if refused else untold),
+            rehearsed=verdict.rehearsed,
             errors=[each.code for each in verdict.errors],
             warnings=[each.code for each in verdict.findings if each.severity == "warning"],
             outcome=trained["outcome"],
             what=trained["code"] or trained["error"],
             symptoms=trained["symptoms"],
-            seconds={"check": round(verdict.seconds, 3), "train": trained["seconds"]},
+            seconds={
+                "check": round(verdict.seconds, 3),
+                "rehearse": round(verdict.rehearsal, 2),
+                "train": trained["seconds"],
+            },
             truth=case.truth,
         )
         result.fixes = list(self._fixes(case, verdict, model))
@@ -81,7 +87,7 @@ class Judge:
     def _train(self, case: Case, verdict: Verdict, model: Path) -> dict[str, Any]:
         """What happens when it is trained; remembered for the same run of the same trainer."""
         unread = write_run(self.scratch / "run", case, verdict, model)
-        asked = not verdict.errors
+        asked = not verdict.errors or bool(verdict.rehearsed)
         key = _run_key(self.scratch / "run", case.model_key, asked, unread)
         if (known := self.records.training(key)) is not None:
             return known

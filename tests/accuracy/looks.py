@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from accelerate.utils import extract_model_from_parallel
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from jobs.rulebook.settings_table import SETTINGS, Kind, Setting
+from jobs.trainer.arguments import FOR_DPO, FOR_PEFT, FOR_SFT, FOR_TRL
 from jobs.trainer.run import Prepared
 from jobs.trainer.run_file import RunFile
 
@@ -21,13 +23,15 @@ CLOSE = 2e-3
 """Logits of one model reckoned in two ways differ by less, in fp32."""
 TOLERANCE = 1e-3
 """The same for two ways to reckon one loss."""
+REVERSED = ("training.beta", "training.max_grad_norm", "training.weight_decay")
+"""Below zero they turn around what they are for, without an error."""
 LAST = 4
 """A template may write a little after the token that ends a turn."""
 
 
-def at_rows(run: RunFile, rows: list[dict[str, Any]], prepared: Prepared) -> list[str]:
+def at_rows(run: RunFile, unread: Collection[str], rows: list[dict[str, Any]], prepared: Prepared) -> list[str]:
     """What became of the rows."""
-    found = set(_not_as_asked(run))
+    found = set(_not_as_asked(run, unread))
     trained = prepared.rows
     packing = run.method == "sft" and run.settings["data.packing"]
     given = len(rows) - (len(prepared.eval_rows) if prepared.eval_rows is not None else 0)
@@ -44,16 +48,35 @@ def at_rows(run: RunFile, rows: list[dict[str, Any]], prepared: Prepared) -> lis
     return sorted(found)
 
 
-def _not_as_asked(run: RunFile) -> Iterator[str]:
+def _not_as_asked(run: RunFile, unread: Collection[str]) -> Iterator[str]:
     if run.choices.unknown_keys:
         yield "setting-ignored"
     if run.settings["training.early_stopping_patience"] and not run.settings["data.eval_fraction"]:
         yield "setting-ignored"
-    if (run.settings["training.max_steps"] or 0) < 0:
+    if any(_is_ignored(run, setting, unread) for setting in SETTINGS.values()):
         yield "setting-ignored"
+    if any(_is_below_zero(run, path) for path in REVERSED):
+        yield "learns-backwards"
     strategy = run.settings.get("data.strategy")
     if strategy and (strategy == "chat") != run.conversational:
         yield "strategy-ignored"
+
+
+def _is_ignored(run: RunFile, setting: Setting, unread: Collection[str]) -> bool:
+    """A setting that the trainer's libraries never see, with a value that none of our decisions knows."""
+    value = run.settings.get(setting.path)
+    if setting.kind is Kind.BOOLEAN and setting.path in unread:
+        return True  # whatever it is counts as true
+    if setting.path in {**FOR_TRL, **FOR_SFT, **FOR_DPO, **FOR_PEFT} and setting.path != "training.max_steps":
+        return False
+    if setting.path in unread:
+        return True
+    return value is not None and setting.has_limits and not setting.admits(value)
+
+
+def _is_below_zero(run: RunFile, path: str) -> bool:
+    value = run.settings.get(path)
+    return isinstance(value, int | float) and value < 0
 
 
 def _at_sequence(run: RunFile, row: dict[str, Any], prepared: Prepared) -> Iterator[str]:
@@ -134,6 +157,7 @@ def _contents(row: dict[str, Any]) -> list[str]:
             if isinstance(turn, dict):
                 content = turn.get("content")
                 found.append(content if isinstance(content, str) else json.dumps(content))
+                found += [call["function"]["name"] for call in turn.get("tool_calls") or ()]
     return found
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,24 @@ from datasets_app.reading import good_rows
 from datasets_app.reading.formats import row_format
 from datasets_app.reading.sources import rows_of
 from datasets_app.services import create_dataset
+from datasets_app.telling_rows import as_rehearsed, telling_rows
 from finetune_site.problems import Problem
 from jobs.review import Review, apply_fix, review
-from jobs.rulebook import Choices, Finding, read
+from jobs.rulebook import Choices, Finding, Fix, Severity, read
 from jobs.rulebook.reading import nest
 from jobs.rulebook.settings_table import SETTINGS
+from jobs.run_inputs import run_file
+from jobs.warm.client import ask
+from models_catalog import catalogue
 from models_catalog.models import BaseModel
 from models_catalog.services import register
 from tests.make import make_user
 
 from .case import Case
+from .warm import Warm
 
+PATIENCE = 60.0
+"""Seconds a rehearsal may take."""
 MODEL = "house/case"
 AT_HAND = "house/at-hand"
 """A model with a chat template that can be trained at once, for fixes that offer another model."""
@@ -41,6 +48,8 @@ class Verdict:
     seconds: float
     choices: Choices = field(default_factory=lambda: Choices({}))
     facts: Mapping[str, Any] = field(default_factory=dict)
+    rehearsed: str = ""
+    rehearsal: float = 0.0
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -55,8 +64,8 @@ class Verdict:
 class Portal:
     """One case at a time: the one before is forgotten."""
 
-    def __init__(self, at_hand: Path) -> None:
-        self.user, self.at_hand = make_user("owner"), at_hand
+    def __init__(self, at_hand: Path, scratch: Path, warm: Warm) -> None:
+        self.user, self.at_hand, self.scratch, self.warm = make_user("owner"), at_hand, scratch, warm
         register(name=AT_HAND, source="local", path=str(at_hand))
 
     def check(self, case: Case, model: Path) -> Verdict:
@@ -70,12 +79,36 @@ class Portal:
 
     def ask(self, choices: Choices, started: float | None = None) -> Verdict:
         started = started or time.monotonic()
+        self.warm.keep()
         reviewed: Review = review(choices, user=self.user)
         seconds = time.monotonic() - started
-        return Verdict(tuple(reviewed.report), seconds, reviewed.choices, reviewed.plain_facts())
+        verdict = Verdict(tuple(reviewed.report), seconds, reviewed.choices, reviewed.plain_facts())
+        return verdict if verdict.errors else self._rehearsed(verdict)
+
+    def _rehearsed(self, verdict: Verdict) -> Verdict:
+        """What the rehearsal adds. A job that cannot be rehearsed goes on, as its author may decide."""
+        model = catalogue.find(verdict.choices.values["model.name"])
+        dataset = Dataset.objects.get(pk=verdict.choices.values["data.dataset"])
+        folder = Path(model.path) if model else self.at_hand
+        chosen = as_rehearsed(telling_rows(dataset))
+        run = run_file(
+            spec=verdict.choices.spec(), facts=verdict.facts, dataset=dataset, model=folder, rows=dataset.usable_rows
+        )
+        scratch = self.scratch / "rehearsal"
+        shutil.rmtree(scratch, ignore_errors=True)
+        started = time.monotonic()
+        document = ask(
+            "rehearse", seconds=PATIENCE, fresh=True, model_folder=str(folder), run=run.model_dump(mode="json"),
+            rows=chosen, scratch=str(scratch),
+        )  # fmt: skip
+        found = tuple(_finding(each) for each in document["findings"])
+        seconds = time.monotonic() - started
+        return replace(verdict, findings=verdict.findings + found, rehearsed=document["state"], rehearsal=seconds)
 
     def press(self, verdict: Verdict, finding: Finding, fix: int) -> Verdict:
-        """The verdict after a fix was applied as its button does."""
+        """The verdict after a fix was applied as its button does; what a rehearsal offers changes settings only."""
+        if verdict.rehearsed:
+            return self.ask(verdict.choices.changed(finding.fixes[fix].changes))
         same = [each for each in verdict.findings if (each.code, each.field) == (finding.code, finding.field)]
         index = sum(len(each.fixes) for each in same[: same.index(finding)]) + fix
         changed = apply_fix(verdict.choices, code=finding.code, index=index, field=finding.field, user=self.user)
@@ -108,6 +141,11 @@ class Portal:
             yield from problem.findings
 
 
+def _finding(told: Mapping[str, Any]) -> Finding:
+    fixes = tuple(Fix(fix["label"], fix["changes"]) for fix in told["fixes"])
+    return Finding(told["code"], Severity(told["severity"]), told["field"], told["message"], fixes)
+
+
 def write_run(folder: Path, case: Case, verdict: Verdict, model: Path) -> dict[str, Any]:
     """The run folder of a case, as the worker writes it. Answers the values of settings that could not be read.
 
@@ -121,7 +159,9 @@ def write_run(folder: Path, case: Case, verdict: Verdict, model: Path) -> dict[s
         (folder / "train.jsonl").write_bytes(case.file)
     else:
         lines = (
-            _good(dataset) if choices.effective.get("data.bad_rows") == "drop" or not dataset.bad_rows else _all(dataset)
+            _good(dataset)
+            if choices.effective.get("data.bad_rows") == "drop" or not dataset.bad_rows
+            else _all(dataset)
         )
         (folder / "train.jsonl").write_text("".join(lines), errors="surrogatepass")
     content = {

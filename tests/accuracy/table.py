@@ -54,8 +54,8 @@ def _confusion(results: Sequence[dict[str, Any]]) -> Iterator[str]:
 
 
 def _times(results: Sequence[dict[str, Any]]) -> Iterator[str]:
-    for name in ("check", "train"):
-        times = sorted(result["seconds"][name] for result in results)
+    for name in ("check", "rehearse", "train"):
+        times = sorted(filter(None, (result["seconds"][name] for result in results)))
         if len(times) > 1:
             most = quantiles(times, n=20)[-1]
             yield f"Seconds to {name}: median {times[len(times) // 2]:.2f}, 95 of 100 within {most:.2f}"

@@ -40,7 +40,7 @@ def _outcome(folder: Path, asked: bool, unread: dict[str, Any]) -> dict[str, Any
     try:
         run = RunFile.of(folder)
         run.__dict__["settings"] = {**run.settings, **unread}
-        lookout.take_post(run, asked)
+        lookout.take_post(run, asked, unread)
         story.fine_tune(folder, run, Events(folder / "events.jsonl"), StopSignal())
     except TrainingError as error:
         return _ended("fails", lookout, error.finding.code, str(error))
@@ -64,8 +64,8 @@ class Lookout:
         self.folder = folder
         self.symptoms: list[str] = []
 
-    def take_post(self, run: RunFile, asked: bool) -> None:
-        self.run = run
+    def take_post(self, run: RunFile, asked: bool, unread: dict[str, Any]) -> None:
+        self.run, self.unread = run, unread
         if not asked:
             story.ask_the_rulebook_again = lambda *_: None
         self._prepare, story.prepare = story.prepare, self.prepare
@@ -77,7 +77,7 @@ class Lookout:
         prepared = self._prepare(*given, **named)
         rows = [json.loads(line) for line in (self.folder / "train.jsonl").read_text().split("\n") if line.strip()]
         prepared.trainer.add_callback(_Enough())
-        self.symptoms += looks.at_rows(self.run, rows, prepared)
+        self.symptoms += looks.at_rows(self.run, self.unread, rows, prepared)
         self.symptoms += looks.at_first_loss(self.run, prepared)
         self.symptoms += looks.at_packing(self.run, prepared)
         return prepared
