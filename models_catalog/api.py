@@ -12,8 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from .looks import standing
 from .models import BaseModel
-from .serializers import ModelSerializer, RegisterSerializer
+from .serializers import InspectionSerializer, ModelSerializer, RegisterSerializer
 from .services import register, start_download
 
 
@@ -41,3 +42,9 @@ class ModelViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[BaseModel]
         """Fetch a model's files; `download` in the answer says how far that is."""
         start_download(model=self.get_object())
         return Response(ModelSerializer(self.get_object()).data, status=202)
+
+    @extend_schema(responses={200: InspectionSerializer})
+    @action(detail=True, methods=["get"])
+    def inspection(self, request: Request, pk: int) -> Response:
+        """What looking into the model has found. Asking starts the look where none was; ask again until it is there."""
+        return Response(InspectionSerializer(standing(self.get_object())).data)

@@ -15,6 +15,7 @@ from django.db.models import Q
 from .cache import State
 from .hub_files import repository_folder
 from .knowledge import Knowledge, know
+from .looks import look_now_or_soon, what_hinders
 from .models import BaseModel
 
 LONGEST_NAME = 200
@@ -56,13 +57,19 @@ def find(name: str) -> BaseModel | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def model_facts(name: str, revision: str | None = None) -> dict[str, Any]:
-    """Facts of source "model". Facts that nobody knows are absent."""
+def model_facts(name: str, revision: str | None = None, *, look: bool = False) -> dict[str, Any]:
+    """Facts of source "model". Facts that nobody knows are absent.
+
+    With `look`, a model that was not looked into yet is: now, if that is quick, or by a task, for the next time.
+    """
     model = find(name)
     if model is None:
         return {"model_listed": False, "similar_models": similar(name)}
+    if look:
+        look_now_or_soon(model, revision)
     known = know(model, revision)
     facts: dict[str, Any] = {"model_listed": True, **known.facts()}
+    facts |= {"uninspected": "", "unfetchable": ""} if known.inspection else what_hinders(model, revision)
     if not known.can_chat and (other := chat_model(besides=model)):
         facts["chat_model"] = other
     return facts

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import humanize
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from tqdm import tqdm  # type: ignore[import-untyped]  # has no types
 
 from finetune_site.problems import Problem, new_reference
@@ -36,7 +25,9 @@ from jobs.rulebook.findings import Finding
 
 from . import refusals
 from .cache import cache_state
+from .hub_access import PATIENCE, plain_words, token
 from .hub_files import repository_folder, wanted
+from .looks import start_look
 from .models import BaseModel, Download
 from .refusals import refuse
 
@@ -47,8 +38,6 @@ EVERY = 0.5
 """Seconds between two words on progress."""
 SPARE = 512 * 1024**2
 """Bytes of the disk that a download leaves free."""
-PATIENCE = 10
-"""Seconds to wait for the hub's answer."""
 
 
 def fetch(download_id: int) -> None:
@@ -64,6 +53,7 @@ def fetch(download_id: int) -> None:
         row.update(state=Download.State.FAILED, error=finding.as_dict(), finished_at=timezone.now())
     else:
         row.update(state=Download.State.DONE, error=None, finished_at=timezone.now())
+        start_look(model)
 
 
 def _claim(download_id: int) -> bool:
@@ -137,11 +127,6 @@ def _plan(model: BaseModel, revision: str | None) -> Plan:
     return Plan(model.name, revision or "main", [file.rfilename for file in needed], blobs, bool(info.gated))
 
 
-def token() -> str | bool:
-    """Ours or none: never one that lies in the home of whoever started the portal."""
-    return settings.ENVIRONMENT.hub_token or False
-
-
 def _refuse_full_disk(model: BaseModel, plan: Plan) -> None:
     needed, free = plan.total - plan.done, shutil.disk_usage(settings.HUB_CACHE_DIR).free
     if needed + SPARE > free:
@@ -210,39 +195,6 @@ def _bar(stop: threading.Event) -> type[tqdm[Any]]:
 def _remember_size(model: BaseModel, plan: Plan) -> None:
     """What the hub says now beats what the catalogue was seeded with."""
     BaseModel.objects.filter(pk=model.pk).update(size_bytes=plan.total, gated=plan.gated)
-
-
-@contextmanager
-def plain_words(model: BaseModel, revision: str) -> Iterator[None]:
-    """Turn what the hub, the network or the disk refuse into a `Problem`."""
-    try:
-        yield
-    except (OSError, httpx2.HTTPError) as error:
-        finding = _refused(error, model.name, revision)
-        if finding is None:
-            raise
-        raise refuse(finding) from error
-
-
-def _refused(error: Exception, name: str, revision: str) -> Finding | None:
-    """The finding for an error that is not ours; None when it is. The order matters: some are kinds of others."""
-    match error:
-        case OfflineModeIsEnabled():
-            return refusals.offline(name)
-        case GatedRepoError():
-            return refusals.gated(name, has_token=bool(token()))
-        case RepositoryNotFoundError():
-            return refusals.not_found(name)
-        case RevisionNotFoundError():
-            return refusals.no_revision(name, revision)
-        case HfHubHTTPError() if error.response.status_code in (401, 403):
-            return refusals.gated(name, has_token=bool(token()))
-        case HfHubHTTPError() | httpx2.HTTPError() | LocalEntryNotFoundError() | ConnectionError() | TimeoutError():
-            return refusals.no_network(name)
-        case OSError(errno=errno.ENOSPC):
-            free = shutil.disk_usage(settings.HUB_CACHE_DIR).free
-            return refusals.no_space(name, {"needed": "more room", "free": humanize.naturalsize(free)})
-    return None
 
 
 def _finding(error: Exception, model: BaseModel) -> Finding:

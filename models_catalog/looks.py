@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from jobs.warm.client import Unanswered, is_warm
 
 from . import refusals
 from .cache import cache_state
-from .downloads import PATIENCE, plain_words, token
-from .hub_files import HUB_ID, is_small, wanted
+from .hub_access import PATIENCE, plain_words, token
+from .hub_files import HUB_ID, Listed, is_small, repository_folder, tree, wanted
 from .inspections import Inspected, found_in, inspect_folder, key_of
-from .models import BaseModel, Look
-from .refusals import refuse
+from .models import BaseModel, Inspection, Look
+from .refusals import error, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -33,39 +34,65 @@ WITHIN_A_CHECK = 1.5
 """Seconds a check may wait for a look; warm, most models take a tenth of that."""
 SILENT = timedelta(minutes=10)
 """After this long without an end, the worker of a look counts as dead."""
-AGAIN_AFTER = timedelta(minutes=10)
+AGAIN_AFTER = timedelta(minutes=2)
 """A look that the hub refused is tried again after this long; one whose files broke it, when they change."""
 LARGEST_FILE, LARGEST_IN_ALL = 48 * 1024**2, 96 * 1024**2
 """Bytes. Most models have a few MB of small files; the largest tokenizers 35."""
+OFFLINE = "catalogue.not-looked-into"
+REFUSED = {f"catalogue.{code}" for code in ("gated", "not-found", "no-revision", "no-config", "unsafe")}
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Whether a model was looked into: `at hand`, `under way` or `impossible`, and then why."""
+    """Whether a model was looked into: `at hand`, `under way` or `impossible`, and then why.
+
+    Of a model of the hub also the commit that was looked into, and all files of it, fetched or not.
+    """
 
     state: str
     reason: str = ""
     inspected: Inspected | None = None
+    commit: str = ""
+    files: Mapping[str, Listed] = field(default_factory=dict)
 
 
 def standing(model: BaseModel, revision: str | None = None) -> Standing:
     """How it stands, after a look was started where one is due."""
-    if inspected := found_in(cache_state(model, revision).described_in):
-        return Standing("at hand", inspected=inspected)
-    if reason := why_not(model, revision):
-        return Standing("impossible", reason)
+    folder = cache_state(model, revision).described_in
+    if folder and (inspected := found_in(folder)):
+        if model.source == BaseModel.Source.LOCAL:
+            return Standing("at hand", inspected=inspected)
+        files = tree(repository_folder(Path(settings.HUB_CACHE_DIR), model.name), folder.name) or {}
+        return Standing("at hand", "", inspected, folder.name, files)
+    if finding := why_not(model, revision):
+        return Standing("impossible", finding.message)
     start_look(model, revision)
     return Standing("under way")
 
 
-def why_not(model: BaseModel, revision: str | None = None) -> str:
-    """Why a model that was not looked into will not be for now; empty when it will."""
+def why_not(model: BaseModel, revision: str | None = None) -> Finding | None:
+    """Why a model that was not looked into will not be for now; None when it will."""
     if finding := _cannot_look(model, cache_state(model, revision).described_in):
-        return finding.message
+        return finding
     latest = _latest(model, revision)
-    if latest is None or latest.state != Look.State.FAILED or _is_due(latest, model, revision):
-        return ""
-    return str(latest.error["message"]) if latest.error else ""
+    if latest is None or latest.error is None or _is_due(latest, model, revision):
+        return None
+    return error(latest.error["code"].partition(".")[2], latest.error["field"], latest.error["message"])
+
+
+def what_hinders(model: BaseModel, revision: str | None = None) -> dict[str, str]:
+    """The same as facts: what the hub refuses for good, and what else keeps a model from being looked into.
+
+    That the portal is offline is a fact of its own.
+    """
+    finding = why_not(model, revision)
+    if finding is None or finding.code == OFFLINE:
+        return {"uninspected": "", "unfetchable": ""}
+    refused = finding.code in REFUSED
+    return {
+        "uninspected": "" if refused else finding.message,
+        "unfetchable": finding.message if refused else "",
+    }
 
 
 def look_now_or_soon(model: BaseModel, revision: str | None = None) -> None:
@@ -147,19 +174,29 @@ def look(look_id: int) -> None:
     if not _claim(look_id):
         return
     row = Look.objects.select_related("model").get(pk=look_id)
-    key, error = "", None
     try:
-        folder = cache_state(row.model, row.revision or None).described_in
-        folder = folder or fetch_small_files(row.model, row.revision or None)
-        key = key_of(folder)
-        row.commit = folder.name if row.model.source == BaseModel.Source.HUB else ""
-        inspect_folder(folder, fresh=True)
-        key = ""
+        look_into(row.model, row.revision or None)
     except Exception as failure:
-        error = _finding(failure, row.model).as_dict()
-    state = Look.State.FAILED if error else Look.State.DONE
-    Look.objects.filter(pk=look_id).update(
-        state=state, error=error, key=key, commit=row.commit, touched_at=timezone.now()
+        _end(row, Look.State.FAILED, _finding(failure, row.model))
+    else:
+        _end(row, Look.State.DONE)
+
+
+def look_into(model: BaseModel, revision: str | None = None) -> Inspection:
+    """Fetch the small files if need be, and look into them. Raises `Problem` or `Unanswered`."""
+    finding = _cannot_look(model, folder := cache_state(model, revision).described_in)
+    if finding:
+        raise refuse(finding)
+    return inspect_folder(folder or fetch_small_files(model, revision), fresh=True)
+
+
+def _end(look: Look, state: Look.State, finding: Finding | None = None) -> None:
+    folder = cache_state(look.model, look.revision or None).described_in
+    Look.objects.filter(pk=look.pk).update(
+        state=state,
+        error=finding.as_dict() if finding else None,
+        key=key_of(folder) if folder and finding else "",
+        touched_at=timezone.now(),
     )
 
 

@@ -211,7 +211,6 @@ class Look(models.Model):
     model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="looks")
     revision = models.CharField(max_length=200, blank=True, help_text="Empty: the main one.")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
-    commit = models.CharField(max_length=40, blank=True, help_text="The hub's name of what was fetched.")
     key = models.CharField(max_length=64, blank=True, help_text="Of the files that could not be inspected.")
     error = models.JSONField(null=True, help_text="A finding.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from .knowledge import know
+from .looks import Standing
 from .models import BaseModel, Download
 
 
@@ -47,6 +48,50 @@ class ModelSerializer(serializers.Serializer[Any]):
 
     def to_representation(self, instance: BaseModel) -> dict[str, Any]:
         return super().to_representation(know(instance))
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Something about a model that could not be looked at."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class FileSerializer(serializers.Serializer[Any]):
+    """One file of a commit of the hub, fetched or not."""
+
+    name = serializers.CharField()
+    size = serializers.IntegerField()
+    content = serializers.CharField(help_text="SHA-256 of large files, git's name of small ones.")
+
+
+class InspectionSerializer(serializers.Serializer[Any]):
+    """What looking into a model has found, without its weights; only `state` and `reason` as long as it has not."""
+
+    state = serializers.ChoiceField(["at hand", "under way", "impossible"])
+    reason = serializers.CharField(help_text="Why it is impossible; empty when it is not.")
+    commit = serializers.CharField(help_text="The hub's name of what was looked into; empty for local folders.")
+    files = FileSerializer(many=True)
+    libraries = serializers.DictField(child=serializers.CharField(), help_text="Versions that it holds for.")
+    seconds = serializers.FloatField(allow_null=True)
+    facts = serializers.DictField(help_text="By the names that rules use.")
+    tree = serializers.DictField()
+    tokenizer = serializers.DictField()
+    template = serializers.DictField()
+    problems = ProblemSerializer(many=True)
+
+    def to_representation(self, instance: Standing) -> dict[str, Any]:
+        found = instance.inspected.document if instance.inspected else {}
+        parts = {name: found.get(name, {}) for name in ("libraries", "facts", "tree", "tokenizer", "template")}
+        return {
+            "state": instance.state,
+            "reason": instance.reason,
+            "commit": instance.commit,
+            "files": [{"name": name, **vars(file)} for name, file in instance.files.items()],
+            "seconds": found.get("seconds"),
+            **parts,
+            "problems": found.get("problems", []),
+        }
 
 
 class RegisterSerializer(serializers.Serializer[Any]):

@@ -19,6 +19,7 @@ from .families import called, family_of
 from .files import read_folder
 from .hub_files import HUB_ID
 from .local_folders import folder_under_roots, unusable
+from .looks import start_look
 from .models import BaseModel, Download, ModelFamily
 from .refusals import refuse
 
@@ -70,6 +71,7 @@ def _added(model: BaseModel) -> BaseModel:
             model.save()
     except IntegrityError as error:
         raise refuse(refusals.name_taken(model.name)) from error
+    start_look(model)
     return model
 
 

@@ -29,7 +29,6 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('revision', models.CharField(blank=True, help_text='Empty: the main one.', max_length=200)),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='queued', max_length=10)),
-                ('commit', models.CharField(blank=True, help_text="The hub's name of what was fetched.", max_length=40)),
                 ('key', models.CharField(blank=True, help_text='Of the files that could not be inspected.', max_length=64)),
                 ('error', models.JSONField(help_text='A finding.', null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),

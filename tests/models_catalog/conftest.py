@@ -10,6 +10,8 @@ import pytest
 from huggingface_hub import close_session, constants
 from pytest_django import Settings
 
+from models_catalog.inspections import forget
+
 from .hub import Hub, running_hub
 
 FILE_ADDRESS = "/{repo_id}/resolve/{revision}/{filename}"
@@ -23,6 +25,11 @@ def local_root(tmp_path: Path, settings: Settings) -> Path:
     settings.HUB_CACHE_DIR.mkdir()
     settings.LOCAL_ROOTS[0].mkdir()
     return tmp_path / "models"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered_of_the_test_before() -> None:
+    forget()
 
 
 @pytest.fixture

@@ -140,5 +140,14 @@ def test_roles_that_nobody_takes_are_not_missed() -> None:
     assert codes(World(changes=fussy).report(read(spec()))) == []
 
 
+def test_packing_is_fine_where_its_package_is_installed() -> None:
+    needy = World(changes={"packing_needs": "causal_conv1d", "packages": ("causal_conv1d",)})
+    assert codes(needy.report(read(spec(**{"data.packing": True})))) == []
+
+
+def test_a_package_for_packing_is_not_missed_without_packing() -> None:
+    assert codes(World(changes={"packing_needs": "causal_conv1d"}).report(read(spec()))) == []
+
+
 def test_rows_that_fit_by_the_most_careful_count_are_not_cut() -> None:
     assert codes(World(changes={"token_ceiling": 1024 * 5 + 4}).report(read(spec()))) == []

@@ -52,6 +52,34 @@ def gated(
 
 
 @rule(
+    code="cache.unfetchable",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="{model} is {state} on this machine and the hub does not hand it out. {reason}",
+    breaks={
+        "model": "acme/no-such-model",
+        "model_cache": "absent",
+        "unfetchable": "The hub knows no model acme/no-such-model, or it is private.",
+        "offline": False,
+    },
+)
+def unfetchable(
+    model: str,
+    model_cache: str,
+    unfetchable: str,
+    offline: bool,
+    gated: bool = False,
+    hub_token: bool = True,
+    chat_model: str | None = None,
+) -> Broken | None:
+    """The hub was asked for the model's small files and refused; it would refuse the weights as well."""
+    if not unfetchable or offline or model_cache not in TO_FETCH or (gated and not hub_token):
+        return None
+    state = "not" if model_cache == "absent" else "only partly"
+    return broken(fix=model_at_hand(chat_model, model), model=model, state=state, reason=unfetchable)
+
+
+@rule(
     code="cache.disk-too-small",
     severity=Severity.ERROR,
     field="model.name",
@@ -98,11 +126,12 @@ def not_cached(
     disk_free: int | None = None,
     gated: bool = False,
     hub_token: bool = True,
+    unfetchable: str = "",
 ) -> Broken | None:
     """A download of gigabytes is the longest part of a small job, and should not come as a surprise."""
     locked = gated and not hub_token
     full = bytes_to_fetch is not None and disk_free is not None and bytes_to_fetch > disk_free
-    if model_cache not in TO_FETCH or offline or locked or full:
+    if model_cache not in TO_FETCH or offline or locked or full or unfetchable:
         return None
     return broken(
         fix=Fix("Download first", action=Action("download-model", {"model": model})),
