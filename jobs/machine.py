@@ -7,13 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pynvml
 from django.conf import settings
 
-OPTIONAL_PACKAGES = ("bitsandbytes", "flash_attn")
+OPTIONAL_PACKAGES = ("bitsandbytes", "causal_conv1d", "flash_attn")
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 FIRST_WITH_BF16 = (8, 0)
 """Compute capability of Ampere, the first generation whose tensor cores take bfloat16."""
 
@@ -40,19 +44,63 @@ def gpu_count() -> int:
 def _installed(*, minute: int) -> dict[str, Any]:
     """The minute is only the key of the cache."""
     packages = tuple(name for name in OPTIONAL_PACKAGES if find_spec(name))
-    return {"packages": packages, **_gpu_facts()}
+    versions = {name: _version(name) for name in packages}
+    return {"packages": packages, "package_versions": versions, "ram": _memory_of_machine(), **_gpu_facts()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _memory_of_machine() -> int:
+    """What is built in, or what the container may use of it."""
+    total = int(psutil.virtual_memory().total)
+    limits = [int(text) for path in CONTAINER_LIMITS if (text := _text_of(path)).isdecimal()]
+    return min([total, *limits])
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _gpu_facts() -> dict[str, Any]:
     with _driver() as present:
         if not present or not (gpus := pynvml.nvmlDeviceGetCount()):
             return {"gpus": 0}
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(gpus)]
+        listed = [_gpu(index) for index in range(gpus)]
+        memories = tuple(gpu["memory"] for gpu in listed)
         return {
             "gpus": gpus,
-            "gpu_memory": max(int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles),
-            "bf16": all(pynvml.nvmlDeviceGetCudaComputeCapability(handle) >= FIRST_WITH_BF16 for handle in handles),
+            "gpu_list": listed,
+            "gpu_memories": memories,
+            "gpu_memory": max(memories),
+            "bf16": all(tuple(gpu["capability"]) >= FIRST_WITH_BF16 for gpu in listed),
         }
+
+
+def _gpu(index: int) -> dict[str, Any]:
+    """One GPU, in plain JSON."""
+    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+    return {
+        "index": index,
+        "name": _as_text(pynvml.nvmlDeviceGetName(handle)),
+        "memory": int(memory.total),
+        "free": int(memory.free),
+        "capability": list(pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
+        "driver": _as_text(pynvml.nvmlSystemGetDriverVersion()),
+    }
+
+
+def _as_text(told: str | bytes) -> str:
+    """Older bindings answer with bytes."""
+    return told.decode() if isinstance(told, bytes) else told
 
 
 @contextmanager

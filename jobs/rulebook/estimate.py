@@ -56,7 +56,9 @@ class Estimate:
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON; `memory` is a list of `{"name", "bytes", "how"}` that adds up to `memory_bytes`."""
         parts = [asdict(part) for part in self.memory or ()]
-        return {**asdict(self), "memory": parts, "memory_bytes": self.memory_bytes, "unknown": dict(self.unknown)}
+        places = [asdict(place) for place in self.gpus]
+        plain = {"memory": parts, "memory_bytes": self.memory_bytes, "gpus": places, "unknown": dict(self.unknown)}
+        return {**asdict(self), **plain}
 
 
 class Unknown(Exception):

@@ -26,7 +26,11 @@ def make_driver(monkeypatch, *capabilities):
     monkeypatch.setattr(pynvml, "nvmlShutdown", lambda: None)
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(capabilities))
     monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", lambda index: index)
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", lambda gpu: SimpleNamespace(total=(gpu + 1) << 30))
+    monkeypatch.setattr(
+        pynvml, "nvmlDeviceGetMemoryInfo", lambda gpu: SimpleNamespace(total=(gpu + 1) << 30, free=1 << 20)
+    )
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda gpu: f"Card {gpu}")
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: b"580.65")
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCudaComputeCapability", lambda gpu: capabilities[gpu])
 
 
@@ -44,6 +48,24 @@ def test_the_largest_gpu_counts(monkeypatch):
     make_driver(monkeypatch, (8, 0), (9, 0))
     facts = machine.machine_facts()
     assert (facts["gpus"], facts["gpu_memory"], facts["bf16"]) == (2, 2 << 30, True)
+
+
+def test_each_gpu_is_told(monkeypatch):
+    make_driver(monkeypatch, (8, 0), (9, 0))
+    facts = machine.machine_facts()
+    assert facts["gpu_memories"] == (1 << 30, 2 << 30)
+    assert facts["gpu_list"][1] == {
+        "index": 1, "name": "Card 1", "memory": 2 << 30, "free": 1 << 20, "capability": [9, 0], "driver": "580.65",
+    }  # fmt: skip
+
+
+def test_a_container_may_use_less_than_is_built_in(monkeypatch, tmp_path):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(machine, "CONTAINER_LIMITS", (limit, tmp_path / "absent"))
+    limit.write_text("max\n")
+    built_in = machine._memory_of_machine()
+    limit.write_text("1048576\n")
+    assert machine._memory_of_machine() == 1048576 < built_in
 
 
 def test_a_gpu_before_ampere_has_no_bf16(monkeypatch):
