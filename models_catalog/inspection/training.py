@@ -19,10 +19,35 @@ HEAD_NUMBERS = {
 """What TRL reads of a configuration to turn the head's output into logits (`trl/trainer/utils.py`)."""
 _SCALES_LOGITS = re.compile(r"\bconfig\.(\w*(?:cap|scal|multipl)\w*)")
 
-LEAKS: frozenset[str] = frozenset()
-KEEPS_APART: frozenset[str] = frozenset()
-NEEDS_PACKAGE: frozenset[str] = frozenset()
 PACKAGE = "causal_conv1d"
+_NEEDS_PACKAGE = """
+bailing_hybrid bamba falcon_h1 granitemoehybrid kimi_linear lfm2 lfm2_moe nemotron_h olmo_hybrid
+qwen3_5_moe_text qwen3_5_text qwen3_next qwen4_exp_text zamba2
+"""
+NEEDS_PACKAGE = frozenset(_NEEDS_PACKAGE.split())
+"""Their convolutions refuse packed rows unless the package's own kernels tell where a row begins."""
+
+_LEAKS = """
+afmoe bart bigbird_pegasus biogpt blenderbot blenderbot-small bloom cpmant falcon falcon_mamba gpt_oss
+inkling2_text inkling_text jamba lfm3 mamba mamba2 mbart minimax mpt mvp openai-gpt opt prophetnet
+recurrent_gemma rwkv trocr xglm xlnet xlstm
+"""
+LEAKS = frozenset(_LEAKS.split())
+_KEEPS_APART = """
+apertus arcee aria_text beam bitnet codegen cohere cohere2 cohere2_moe ctrl cwm deepseek_v2 deepseek_v3
+deepseek_v4 diffllama doge dots1 ernie4_5 ernie4_5_moe exaone4 exaone_moe flex_olmo flint gemma gemma2
+gemma3_text gemma4_text gemma4_unified_text glm glm4 glm4_moe gpt-sw3 gpt2 gpt_bigcode gpt_neo gpt_neox
+gpt_neox_japanese gptj granite granite_swa granitemoe granitemoe_swa granitemoeshared helium hrm_text
+hunyuan_v1_dense hunyuan_v1_moe hy_v3 hy_v4 hyperclovax internlm3 iquestcoder jais2 jetmoe kolibri1 laguna
+llama llama4_text marian mellum mimo_v2_flash minimax_m2 minimax_m3_vl_text ministral ministral3 mistral
+mixtral modernbert-decoder moshi nanochat nemotron olmo olmo2 olmo3 olmoe pegasus persimmon phi phi3 phimoe
+qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3 solar_open stablelm starcoder2 vaultgemma
+"""
+KEEPS_APART = frozenset(_KEEPS_APART.split())
+"""Measured with transformers 5.23 and TRL 1.16 on tiny models: does what a row is packed behind change its logits?
+
+An architecture in none of the three was not measured, and nothing is said about it.
+"""
 
 
 def untrainable(config: PretrainedConfig, model: PreTrainedModel) -> str:
@@ -32,13 +57,13 @@ def untrainable(config: PretrainedConfig, model: PreTrainedModel) -> str:
     """
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if model.base_model is model:
-        return f"TRL cannot reach the hidden states of {config.model_type}, from which it computes the loss"
+        return f"TRL cannot reach the hidden states of {config.model_type}, from which it computes the loss."
     if head is None:
-        return f"{config.model_type} has no output head that TRL can find, so no loss can be computed"
+        return f"{config.model_type} has no output head that TRL can find, so no loss can be computed."
     if skipped := _skipped_by_loss(model, head):
         return (
             f"TRL computes the loss of {config.model_type} without {skipped}, which the model itself uses, so that it "
-            "would learn the wrong thing"
+            "would learn the wrong thing."
         )
     return ""
 

@@ -47,7 +47,7 @@ def tree_facts(config: PretrainedConfig, model: PreTrainedModel) -> dict[str, An
         "lora_modules": list(dict.fromkeys(_carrying(tree))),
         "expert_modules": list(_experts(tree)),
         "unfit_modules": list(dict.fromkeys(each.leaf for each in tree.modules if each.is_linear and _is_unfit(each))),
-        "untrainable": untrainable(config, model) or None,
+        "untrainable": untrainable(config, model),
         **packing(config),
         **widths(config, model, tree),
     }

@@ -42,6 +42,41 @@ def unsafe_weights(model: str, unsafe_weights: bool, chat_model: str | None = No
 
 
 @rule(
+    code="model.unbuildable",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="{model} cannot be loaded here. {reason}. {advice}",
+    breaks={"model": "someone/new-idea", "unbuildable": "Its architecture, newidea, needs code that comes with it."},
+)
+def unbuildable(model: str, unbuildable: str, untrainable: str = "", chat_model: str | None = None) -> Broken | None:
+    """What its config.json describes was tried without weights; the trainer would fail in the same place."""
+    if not unbuildable or untrainable:
+        return None
+    fix = model_at_hand(chat_model, model)
+    return broken(fix=fix, model=model, reason=unbuildable.rstrip("."), advice=advice([fix], "Choose another model."))
+
+
+QUANTIZED = {"gptq": "GPTQ", "awq": "AWQ", "aqlm": "AQLM", "eetq": "EETQ", "hqq": "HQQ"}
+
+
+@rule(
+    code="model.weights-format",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="The weights of {model} come as {weights} only, which cannot be trained here. {advice}",
+    breaks={"model": "TheBloke/Llama-2-7B-GPTQ", "weights_format": "gptq"},
+)
+def weights_format(model: str, weights_format: str, chat_model: str | None = None) -> Broken | None:
+    """Such files are made for running a model; the original repository has weights that can be trained."""
+    weights = {"gguf": "GGUF", **QUANTIZED}.get(weights_format)
+    if weights is None:
+        return None
+    fix = model_at_hand(chat_model, model)
+    otherwise = "Choose the model it was made from."
+    return broken(fix=fix, model=model, weights=weights, advice=advice([fix], otherwise))
+
+
+@rule(
     code="model.untrainable",
     severity=Severity.ERROR,
     field="model.name",
@@ -68,6 +103,18 @@ def no_gradient_checkpointing(model: str, gradient_checkpointing: bool, supports
     if supports_checkpointing or not gradient_checkpointing:
         return None
     return broken(fix=use("training.gradient_checkpointing", False, "Turn it off"), model=model)
+
+
+@rule(
+    code="model.not-inspected",
+    severity=Severity.ADVICE,
+    field="model.name",
+    message="What is said about {model} here is what holds for its family, not for itself. {reason}",
+    breaks={"model": "gpt2", "uninspected": "The connection to the hub failed while gpt2 was fetched. Try again."},
+)
+def not_inspected(model: str, uninspected: str) -> Broken | None:
+    """Nobody should take an assumption for a measurement: a model may differ from its family in what matters."""
+    return broken(model=model, reason=uninspected) if uninspected else None
 
 
 @rule(
