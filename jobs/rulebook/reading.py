@@ -194,8 +194,8 @@ _WORDS = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off
 
 
 def _read_boolean(raw: Any, setting: Setting) -> bool:
-    if isinstance(raw, bool):
-        return raw
+    if isinstance(raw, bool) or (isinstance(raw, int) and raw in (0, 1)):
+        return bool(raw)
     if isinstance(raw, str) and raw.strip().lower() in _WORDS:
         return _WORDS[raw.strip().lower()]
     raise Unreadable("true or false")

@@ -151,3 +151,9 @@ def test_a_package_for_packing_is_not_missed_without_packing() -> None:
 
 def test_rows_that_fit_by_the_most_careful_count_are_not_cut() -> None:
     assert codes(World(changes={"token_ceiling": 1024 * 5 + 4}).report(read(spec()))) == []
+
+
+def test_a_job_that_fits_its_gpu_or_its_machine_is_fine() -> None:
+    gpu = {"gpus": 1, "bf16": True, "gpu_memory": 24 * 10**9}
+    assert codes(World(changes=gpu).report(read(spec()))) == []
+    assert codes(World(changes={"ram": 16 * 10**9}).report(read(spec()))) == []

@@ -7,22 +7,46 @@ from ..findings import Severity
 from ..fixes import advice, use
 
 PATH = "data.max_length"
+BYTES_AT_LEAST = 4
+"""Hardly any tokenizer puts more bytes into a token on average, so a row has at least so many tokens."""
 
 
 @rule(
     code="length.beyond-positions",
     severity=Severity.ERROR,
     field=PATH,
-    message="{model} reads at most {context} tokens; the longest row may have {longest} and max_length keeps {kept} of "
-    "them. Its table of positions ends there, so the first longer batch would crash. Use {context}.",
-    breaks={"max_length": 4096, "token_ceiling": 2117, "context_length": 1024, "position_table": True, "model": "gpt2"},
+    message="{model} reads at most {context} tokens; the longest row has about {longest} or more and max_length keeps "
+    "{kept} of them. Its table of positions ends there, so the first longer batch would crash. Use {context}.",
+    breaks={"max_length": 4096, "token_ceiling": 9117, "context_length": 1024, "position_table": True, "model": "gpt2"},
 )
 def beyond_positions(
     max_length: int, token_ceiling: int, context_length: int, position_table: bool, model: str
 ) -> Broken | None:
     """A learned position table has no row past its end: the first long batch fails with an index error."""
-    kept = min(max_length, token_ceiling)
+    longest = token_ceiling // BYTES_AT_LEAST
+    kept = min(max_length, longest)
     if not position_table or kept <= context_length:
+        return None
+    fix = use(PATH, context_length, f"Use {context_length} tokens")
+    return broken(fix=fix, model=model, context=context_length, longest=longest, kept=kept)
+
+
+@rule(
+    code="length.near-positions",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="{model} reads at most {context} tokens; the longest row may have up to {longest}, as its tokenizer cuts "
+    "it, and max_length keeps {kept} of them. A row past the end of its table of positions would crash the run. Use "
+    "{context}, which changes nothing where all rows fit.",
+    breaks={"max_length": 4096, "token_ceiling": 2117, "context_length": 1024, "position_table": True, "model": "gpt2"},
+)
+def near_positions(
+    max_length: int, token_ceiling: int, context_length: int, position_table: bool, model: str
+) -> Broken | None:
+    """How many tokens a row has is known only once it is tokenised; the rehearsal tries the longest."""
+    surely = min(max_length, token_ceiling // BYTES_AT_LEAST)
+    kept = min(max_length, token_ceiling)
+    if not position_table or surely > context_length or kept <= context_length:
         return None
     fix = use(PATH, context_length, f"Use {context_length} tokens")
     return broken(fix=fix, model=model, context=context_length, longest=token_ceiling, kept=kept)
