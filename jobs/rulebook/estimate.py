@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .aim import leaf, pieces
-from .memory import Part, Plan, Shape, lora_parameters, peak, total
+from .memory import Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
 from .rules.cache import TO_FETCH
 from .steps import held_out, total_steps
-from .targets import is_all_linear
+from .targets import Tree, is_all_linear, read_modules, resolve
 from .vocabulary import FACTS
 from .words import names
 
@@ -23,6 +23,22 @@ class Place:
     name: str
     memory: int
     verdict: str
+
+
+TIGHT = 0.85
+"""Above this share of a place the rest is soon used up by fragments and by what the driver takes for itself."""
+
+LIBRARIES = 480 * 10**6
+"""What Python, torch, transformers and TRL take of the machine's memory once imported, measured on Linux."""
+
+
+def verdict(needed: int | None, memory: int) -> str:
+    """Whether so much fits into a place: fits, tight, exceeded or unknown."""
+    if needed is None:
+        return "unknown"
+    if needed > memory:
+        return "exceeded"
+    return "tight" if needed > TIGHT * memory else "fits"
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,29 @@ def estimate(facts: Mapping[str, Any]) -> Estimate:
             amounts[name] = reckon(known)
         except Unknown as reason:
             unknown[name] = str(reason)
-    return Estimate(**amounts, unknown=unknown)
+    memory = amounts.get("memory")
+    places = _places(known, total(memory) if memory else None)
+    return Estimate(**amounts, gpus=places, unknown=unknown)
+
+
+def _places(facts: Facts, needed: int | None) -> tuple[Place, ...]:
+    """Where the job could run: each GPU, or without one the machine itself, which holds the libraries too."""
+    gpus = facts.get("gpu_list", ())
+    if not gpus and facts.get("gpus") == 0 and facts.get("ram"):
+        whole = None if needed is None else needed + LIBRARIES
+        return (Place(None, "Memory of this machine", facts["ram"], verdict(whole, facts["ram"])),)
+    return tuple(Place(gpu["index"], gpu["name"], gpu["memory"], verdict(needed, gpu["memory"])) for gpu in gpus)
+
+
+def memory_needed(facts: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Peak and weights alone in bytes, with the libraries where there is no GPU; None where it is not known."""
+    known = Facts(facts)
+    try:
+        shape, plan = _shape(known), _plan(known)
+    except Unknown:
+        return None
+    besides = LIBRARIES if plan.cpu else 0
+    return total(peak(shape, plan)) + besides, weights(shape, plan) + besides
 
 
 def _usable(facts: Facts) -> int:
@@ -129,20 +167,35 @@ def _download_seconds(facts: Facts) -> int:
 
 
 def _shape(facts: Facts) -> Shape:
+    tree = _tree(facts)
+    linear = [each for each in tree.modules if each.is_linear and each.role != "head"] if tree else []
+    sizes = [each.count * each.inputs * each.outputs for each in linear]
     return Shape(
         parameters=facts["parameters"],
         hidden=facts["hidden_size"],
-        intermediate=facts["intermediate_size"],
+        intermediate=facts.get("active_width") or facts["intermediate_size"],
         attention=facts["attention_width"],
         key_value=facts["key_value_width"],
         layers=facts["layers"],
         vocabulary=facts["vocabulary_size"],
+        linear=sum(sizes),
+        largest_linear=max((each.inputs * each.outputs for each in linear), default=0),
     )
+
+
+def _tree(facts: Facts) -> Tree | None:
+    modules = facts.get("modules")
+    return read_modules(modules, facts.get("renamed_targets")) if modules else None
 
 
 def _trainable(facts: Facts) -> int:
     if not facts["lora_enabled"]:
         return int(facts["parameters"])
+    if (tree := _tree(facts)) and (given := facts.get("target_modules") or facts.get("lora_targets")):
+        given = given if isinstance(given, str) else tuple(given)
+        found = resolve(given, tree, facts["lora_r"], dora=facts.get("use_dora", False))
+        if not found.problem:
+            return found.trainable
     targets = _targets(facts)
     amount = lora_parameters(_shape(facts), targets, facts["lora_r"])
     if amount is None:
@@ -174,7 +227,7 @@ def _plan(facts: Facts) -> Plan:
     lora = facts["lora_enabled"]
     return Plan(
         sequences=facts["batch_size"],
-        length=min(facts["max_length"], facts["token_ceiling"]),
+        length=_length(facts),
         trainable=_trainable(facts),
         lora=lora,
         rank=facts.get("lora_r", 0),
@@ -185,7 +238,28 @@ def _plan(facts: Facts) -> Plan:
         optimizer=facts["optim"],
         quantization=facts["quantization"],
         cpu=on_cpu,
+        accumulates=facts.get("gradient_accumulation", 1) > 1,
+        **(_adapters(facts) if lora else {}),
     )
+
+
+def _adapters(facts: Facts) -> dict[str, Any]:
+    """How many modules of a layer are adapted and what they keep; of a pattern the most is taken."""
+    try:
+        targets = _targets(facts)
+    except Unknown:
+        return {}
+    return {"adapted": len(targets), "kept": inputs_kept(_shape(facts), targets)}
+
+
+BYTES_A_TOKEN = 3
+"""English has more bytes to a token and few writings have less, so this counts rather too many tokens."""
+
+
+def _length(facts: Facts) -> int:
+    """Tokens of the longest row, as far as it is kept. Packing fills every row."""
+    kept, ceiling = int(facts["max_length"]), int(facts["token_ceiling"])
+    return kept if facts.get("packing", False) else min(kept, max(1, ceiling // BYTES_A_TOKEN))
 
 
 _RECKONED: Mapping[str, Callable[[Facts], Any]] = {

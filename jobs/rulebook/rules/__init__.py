@@ -15,6 +15,7 @@ from . import (
     lora_reach,
     lora_targets,
     measured,
+    memory,
     model,
     numbers,
     packing,
@@ -46,6 +47,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     packing,
     schedule,
     precision,
+    memory,
     account,
     measured,
 )

@@ -1,0 +1,209 @@
+"""The job fits into the memory of where it would run, and if not, the smallest change that makes it fit.
+
+A formula can be wrong, so it warns; it blocks only when even the weights cannot fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from typing import Any
+
+from ..engine import Broken, Together, broken, rule
+from ..estimate import TIGHT, memory_needed
+from ..findings import Fix, Severity
+from ..fixes import advice
+from ..settings_table import BY_FACT
+from ..words import size
+
+SHORTEST = 128
+"""Tokens below which a row hardly holds a question and its answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Together):
+    """All that decides how much memory a job takes, and how much there is."""
+
+    parameters: int
+    hidden_size: int
+    intermediate_size: int
+    attention_width: int
+    key_value_width: int
+    layers: int
+    vocabulary_size: int
+    batch_size: int
+    max_length: int
+    token_ceiling: int
+    lora_enabled: bool
+    method: str
+    gradient_checkpointing: bool
+    optim: str
+    quantization: str
+    precision: str
+    gpus: int
+    gradient_accumulation: int = 1
+    packing: bool = False
+    active_width: int | None = None
+    modules: Sequence[Mapping[str, Any]] | None = None
+    renamed_targets: Mapping[str, str] | None = None
+    target_modules: Any = None
+    lora_targets: Any = None
+    expert_modules: Any = ()
+    lora_r: int = 16
+    use_dora: bool = False
+    ram: int | None = None
+    gpu_memory: int | None = None
+    packages: Collection[str] = ()
+    supports_checkpointing: bool = True
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def room(self) -> int | None:
+        """Bytes of the largest GPU, or of the machine where there is none."""
+        return self.gpu_memory if self.gpus else self.ram
+
+    @property
+    def place(self) -> str:
+        return "the largest GPU of this machine" if self.gpus else "this machine"
+
+    def needs(self, **changes: Any) -> int | None:
+        """Bytes at the peak after some changes, by fact."""
+        needed = memory_needed(self.facts | changes)
+        return needed[0] if needed else None
+
+    def mends(self, **changes: Any) -> bool:
+        """The changes make it fit with room to spare."""
+        needed = self.needs(**changes)
+        return bool(needed and self.room and needed <= TIGHT * self.room)
+
+
+def _changes(job: Job) -> Iterator[dict[str, Any]]:
+    """Changes by fact: each alone, the mildest first, then two and three of them together."""
+    steps = list(_steps(job))
+    for amount in (1, 2, 3):
+        for chosen in combinations(steps, amount):
+            named = [fact for step in chosen for fact in step]
+            if len(named) == len(set(named)):
+                yield {fact: value for step in chosen for fact, value in step.items()}
+
+
+def _steps(job: Job) -> Iterator[dict[str, Any]]:
+    """The same rows in every step, then shorter rows, then other ways to train."""
+    if not job.gradient_checkpointing and job.supports_checkpointing:
+        yield {"gradient_checkpointing": True}
+    for batch in _divisors(job.batch_size):
+        yield {"batch_size": batch, "gradient_accumulation": job.gradient_accumulation * job.batch_size // batch}
+    length = job.max_length // 2
+    while length >= SHORTEST:
+        yield {"max_length": length}
+        length //= 2
+    quantized = {"quantization": "4bit"} if "bitsandbytes" in job.packages and job.gpus else {}
+    if job.lora_enabled:
+        if quantized and job.quantization != "4bit":
+            yield quantized
+        return
+    yield {"lora_enabled": True}
+    if quantized:
+        yield {"lora_enabled": True, **quantized}
+
+
+def _divisors(batch: int) -> list[int]:
+    """Smaller batches of which a whole number makes the old one, the largest first."""
+    return [size for size in range(batch // 2, 0, -1) if batch % size == 0]
+
+
+_WORDS = {
+    "gradient_checkpointing": "turn gradient checkpointing on",
+    "batch_size": "batches of {batch_size}",
+    "gradient_accumulation": "{gradient_accumulation} of them accumulated",
+    "max_length": "keep {max_length} tokens of a row, longer ones are cut",
+    "quantization": "load the weights in 4 bits",
+    "lora_enabled": "train a LoRA adapter",
+}
+
+
+def smallest_changes(job: Job, most: int = 3) -> tuple[Fix, ...]:
+    """The first few that fit, each with what it would need; never one that holds an earlier one."""
+    fixes: list[Fix] = []
+    kept: list[dict[str, Any]] = []
+    for changes in _changes(job):
+        if any(set(earlier) <= set(changes) for earlier in kept) or not job.mends(**changes):
+            continue
+        kept.append(changes)
+        fixes.append(_fix(job, changes))
+        if len(fixes) == most:
+            break
+    return tuple(fixes)
+
+
+def _fix(job: Job, changes: Mapping[str, Any]) -> Fix:
+    said = ", ".join(_WORDS[fact].format(**changes) for fact in changes)
+    needed, room = job.needs(**changes) or 0, job.room or 0
+    label = f"{said[0].upper()}{said[1:]} (would need {size(needed)} of {size(room)})"
+    return Fix(label, {BY_FACT[fact].path: value for fact, value in changes.items()})
+
+
+_BREAKS = {
+    "parameters": 8_030_000_000, "hidden_size": 4096, "intermediate_size": 14_336, "attention_width": 4096,
+    "key_value_width": 1024, "layers": 32, "vocabulary_size": 128_256, "batch_size": 8, "max_length": 1024,
+    "token_ceiling": 100_000, "lora_enabled": True, "method": "sft", "gradient_checkpointing": False,
+    "optim": "adamw_torch", "quantization": "none", "precision": "auto", "gpus": 1, "gpu_memory": 48 * 10**9,
+    "target_modules": ("q_proj", "v_proj"), "gradient_accumulation": 1, "lora_r": 16, "bf16": True,
+}  # fmt: skip
+
+
+@rule(
+    code="memory.weights-too-large",
+    severity=Severity.ERROR,
+    field="model.name",
+    message="The weights alone take {weights}, and {place} has {room}: the model cannot even be loaded. {advice}",
+    breaks={**_BREAKS, "gpu_memory": 12 * 10**9, "packages": ("bitsandbytes",)},
+)
+def weights_too_large(job: Job) -> Broken | None:
+    """Arithmetic that no setting of the run changes but the format of the weights."""
+    needed = memory_needed(job.facts)
+    if not needed or not job.room or needed[1] <= job.room:
+        return None
+    fixes = smallest_changes(job)
+    todo = advice(fixes, "Choose a smaller model, or a machine with more memory.")
+    return broken(fixes=fixes, weights=size(needed[1]), place=job.place, room=size(job.room), advice=todo)
+
+
+@rule(
+    code="memory.too-large",
+    severity=Severity.WARNING,
+    field="training.batch_size",
+    message="The job would need about {needed} at its fullest, and {place} has {room}, so it will probably run out of "
+    "memory. {advice}",
+    breaks=_BREAKS,
+)
+def too_large(job: Job) -> Broken | None:
+    """Memory runs out in the first long batch, after the model was loaded and all rows were tokenised."""
+    needed = memory_needed(job.facts)
+    if not needed or not job.room or needed[0] <= job.room or needed[1] > job.room:
+        return None
+    fixes = smallest_changes(job)
+    todo = advice(fixes, "Choose a smaller model, or a machine with more memory.")
+    return broken(fixes=fixes, needed=size(needed[0]), place=job.place, room=size(job.room), advice=todo)
+
+
+@rule(
+    code="memory.tight",
+    severity=Severity.WARNING,
+    field="training.batch_size",
+    message="The job would need about {needed} of the {room} that {place} has; other programs, or a formula that is a "
+    "little wrong, can make it run out of memory. {advice}",
+    breaks={**_BREAKS, "gpu_memory": 80 * 10**9},
+)
+def tight(job: Job) -> Broken | None:
+    """The estimate leaves out what the driver takes, and memory falls into pieces while it is used."""
+    needed = memory_needed(job.facts)
+    if not needed or not job.room or not TIGHT * job.room < needed[0] <= job.room:
+        return None
+    fixes = smallest_changes(job, most=2)
+    todo = advice(fixes, "Start it all the same, or take a machine with more memory.")
+    return broken(fixes=fixes, needed=size(needed[0]), place=job.place, room=size(job.room), advice=todo)
