@@ -44,5 +44,6 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "equal_pairs": dataset.stats.get("equal_pairs", 0),
         "roles": tuple(sorted(dataset.stats.get("roles", {}))),
         "unalternating": dataset.stats.get("unalternating"),
+        "row_shapes": dataset.stats.get("shapes"),
         "token_ceiling": dataset.stats.get("token_ceiling"),
     }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from .shapes import alternates, shapes_of
 
 TOKENS_PER_TURN = 16
 TOKENS_PER_ROW = 64
 """Room for what a chat template prints around turns and before the first one."""
+ORDERS_HELD = 4096
+"""Nearly all files have less than a hundred; so many at once keep memory bounded for the others."""
 
 
 @dataclass
@@ -26,6 +30,9 @@ class Tally:
     roles: Counter[str] = field(default_factory=Counter)
     equal_pairs: int = 0
     unalternating: int = 0
+    orders: Counter[str] = field(default_factory=Counter)
+    shapes: Counter[str] = field(default_factory=Counter)
+    """Of the rows whose orders are held no more."""
     token_ceiling: int = 0
 
     def add(self, characters: int, turns: int, size: int, text: Callable[[], str]) -> None:
@@ -47,6 +54,25 @@ class Tally:
         if size + extra > self.token_ceiling:
             self.token_ceiling = max(self.token_ceiling, len(text().encode()) + extra)
 
+    def add_conversations(self, orders: Sequence[str]) -> None:
+        """Note in which order the conversations of one row go: several where it has several answers."""
+        for order in orders:
+            if not alternates(order):
+                self.unalternating += 1
+                break
+        self.orders["/".join(orders)] += 1
+        if len(self.orders) > ORDERS_HELD:
+            self.shapes += self._shapes()
+            self.orders.clear()
+
+    def _shapes(self) -> Counter[str]:
+        """Rows by their kind, of those whose orders are held."""
+        counts: Counter[str] = Counter()
+        for orders, rows in self.orders.items():
+            for shape in frozenset().union(*map(shapes_of, orders.split("/"))) if orders else ():
+                counts[shape] += rows
+        return counts
+
     def as_dict(self) -> dict[str, Any]:
         stats: dict[str, Any] = {
             "length": {
@@ -57,6 +83,7 @@ class Tally:
             "token_ceiling": self.token_ceiling,
             "equal_pairs": self.equal_pairs,
             "unalternating": self.unalternating,
+            "shapes": dict(sorted((self.shapes + self._shapes()).items())),
         }
         if self.most_turns:
             average = round(self.turns / self.rows, 1)

@@ -33,6 +33,7 @@ def test_every_fact_about_a_dataset_is_told() -> None:
         "equal_pairs": 0,
         "roles": (),
         "unalternating": 0,
+        "row_shapes": {},
         "token_ceiling": 68,
     }
 

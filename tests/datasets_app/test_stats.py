@@ -80,3 +80,51 @@ def test_turns_alternate_across_prompt_and_answers(read: Read, last: str, unalte
     answer = [{"role": "assistant", "content": "Ahoy"}]
     row = {"prompt": [{"role": last, "content": "Hi"}], "chosen": answer, "rejected": answer}
     assert read(json.dumps(row).encode()).stats["unalternating"] == unalternating
+
+
+def turn(role: str, content: str = "Ahoy") -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+@pytest.mark.parametrize(
+    ("turns", "shapes"),
+    [
+        ([turn("system"), turn("user"), turn("assistant")], set()),
+        ([turn("user"), turn("assistant"), turn("tool"), turn("assistant")], {"no-system"}),
+        ([turn("system"), turn("user"), turn("assistant"), turn("user"), turn("assistant")], {"many-exchanges"}),
+        ([turn("system"), turn("system"), turn("user"), turn("assistant")], {"two-systems"}),
+        ([turn("user"), turn("system"), turn("assistant")], {"late-system"}),
+        ([turn("system"), turn("user"), turn("user"), turn("assistant")], {"two-users", "many-exchanges"}),
+        ([turn("system"), turn("user"), turn("assistant"), turn("assistant")], {"two-assistants"}),
+        ([turn("system"), turn("assistant")], {"no-user", "starts-with-assistant"}),
+        ([turn("system"), turn("assistant"), turn("user")], {"starts-with-assistant", "ends-unanswered"}),
+        ([turn("system", ""), turn("user", ""), turn("assistant")], {"empty-system", "empty-user"}),
+        ([turn("system"), turn("user"), turn("assistant"), turn("tool", "")], {"empty-tool", "ends-unanswered"}),
+        ([turn("system"), turn("user"), turn("assistant", "<think>so</think>Ahoy")], {"reasoning-last"}),
+        ([turn("system"), turn("user", "what is </think>?"), turn("assistant")], set()),
+        ([turn("system"), turn("user", "is 1<2?"), turn("assistant")], set()),
+        (
+            [turn("system"), turn("user"), turn("assistant", "so</think>Ahoy"), turn("user"), turn("assistant")],
+            {"reasoning-early", "many-exchanges"},
+        ),
+    ],
+)
+def test_rows_are_counted_by_what_templates_stumble_on(read: Read, turns: list[object], shapes: set[str]) -> None:
+    assert read(json.dumps({"messages": turns}).encode()).stats["shapes"] == dict.fromkeys(sorted(shapes), 1)
+
+
+def test_a_preference_row_counts_once_for_its_two_conversations(read: Read) -> None:
+    longer = [turn("assistant"), turn("user"), turn("assistant")]
+    row = {"prompt": [turn("user")], "chosen": [turn("assistant")], "rejected": longer}
+    assert read((json.dumps(row) + "\n").encode() * 3).stats["shapes"] == {"many-exchanges": 3, "no-system": 3}
+
+
+def test_a_text_is_of_no_kind(read: Read) -> None:
+    assert read(b'{"text": "abc"}').stats["shapes"] == {}
+
+
+def test_kinds_are_counted_however_many_orders_there_are(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets_app.reading.tally.ORDERS_HELD", 2)
+    rows = [json.dumps({"messages": [turn("user"), turn("assistant")] * count}).encode() for count in (1, 2, 3, 4, 1)]
+    stats = read(b"\n".join(rows)).stats
+    assert stats["shapes"] == {"many-exchanges": 3, "no-system": 5}

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from ..shapes import order_of
 from ..tally import Tally
 from .base import RowFormat
-from .turns import Turn, alternate, characters, check_turns, joined, plain_turns
+from .turns import Turn, check_turns, plain_turns
 
 
 class Chat(msgspec.Struct, gc=False):
@@ -26,11 +27,12 @@ class Messages(RowFormat[Chat]):
         return row
 
     def measure(self, row: Chat, size: int, tally: Tally) -> None:
-        turns = row.messages
-        for turn in turns:
-            tally.roles[turn.role] += 1
-        tally.unalternating += not alternate(turns)
-        tally.add(characters(turns), len(turns), size, lambda: joined(turns))
+        contents = [turn.content for turn in row.messages]
+        roles = tuple([turn.role for turn in row.messages])
+        for role in roles:
+            tally.roles[role] += 1
+        tally.add_conversations([order_of(roles, contents)])
+        tally.add(sum(map(len, contents)), len(roles), size, lambda: "".join(contents))
 
     def plain(self, row: Chat) -> dict[str, Any]:
         return {"messages": plain_turns(row.messages)}

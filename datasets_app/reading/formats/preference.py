@@ -68,7 +68,7 @@ class Preference(RowFormat[Choice]):
         longer: Side = max(row.chosen, row.rejected, key=lambda side: len(sides.text(side)))
         for side in (prompt, row.chosen, row.rejected):
             sides.count_roles(side, tally)
-        tally.unalternating += not sides.alternate(prompt, row.chosen, row.rejected)
+        tally.add_conversations(sides.orders(prompt, row.chosen, row.rejected))
         tally.equal_pairs += row.chosen == row.rejected
         tally.add(
             sides.length(prompt) + sides.length(longer),

@@ -45,7 +45,7 @@ class PromptCompletion(RowFormat[Pair]):
         completion: Side = row.completion
         sides.count_roles(prompt, tally)
         sides.count_roles(completion, tally)
-        tally.unalternating += not sides.alternate(prompt, completion)
+        tally.add_conversations(sides.orders(prompt, completion))
         tally.add(
             sides.length(prompt) + sides.length(completion),
             sides.turns(prompt) + sides.turns(completion),

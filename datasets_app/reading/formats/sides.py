@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..problems import BadRow
+from ..shapes import order_of
 from ..tally import Tally
 from .turns import Turn, characters, check_turns, joined, plain_turns
-from .turns import alternate as turns_alternate
 
 Side = str | list[Turn]
 
@@ -31,11 +31,15 @@ def check_answer(column: str, answer: Side, prompt: Side) -> None:
         raise BadRow("empty-answer", f"'{column}' is empty: nothing can be learnt from it. Remove the row.")
 
 
-def alternate(prompt: Side, *answers: Side) -> bool:
-    """Whether turns alternate in the prompt followed by each answer; texts have no turns."""
+def orders(prompt: Side, *answers: Side) -> list[str]:
+    """In which order the prompt followed by each answer goes; texts are no conversations."""
     if isinstance(prompt, str):
-        return True
-    return all(turns_alternate([*prompt, *answer]) for answer in answers if isinstance(answer, list))
+        return []
+    return [_order([*prompt, *answer]) for answer in answers if isinstance(answer, list)]
+
+
+def _order(turns: list[Turn]) -> str:
+    return order_of(tuple([turn.role for turn in turns]), [turn.content for turn in turns])
 
 
 def length(side: Side) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import cycle
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -40,16 +39,6 @@ def check_turns(column: str, turns: Sequence[Turn], *, answered: bool) -> None:
                 raise BadRow("empty-answer", f"'{column}' has an assistant turn without text. Remove it or the row.")
     if answered and not answers:
         raise BadRow("no-assistant-turn", f"'{column}' has no assistant turn, so there is no answer to learn.")
-
-
-def alternate(turns: Iterable[Turn]) -> bool:
-    """Whether users and assistants take turns, a user first, as many chat templates demand.
-
-    One system message may open the conversation, and what tools answer stands outside the order.
-    """
-    roles = [turn.role for turn in turns if turn.role != "tool"]
-    start = 1 if roles[:1] == ["system"] else 0
-    return all(role == expected for role, expected in zip(roles[start:], cycle(("user", "assistant")), strict=False))
 
 
 def characters(turns: Iterable[Turn]) -> int:
