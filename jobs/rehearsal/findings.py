@@ -57,7 +57,7 @@ def read_finding(told: Mapping[str, Any]) -> Finding:
 
 
 def _at_line(finding: Finding, line: int | None) -> Finding:
-    if line is None or f"line {line}" in finding.message:
+    if line is None or finding.field != "data.dataset" or f"line {line}" in finding.message:
         return finding
     return replace(finding, message=f"{finding.message} It happened at line {line} of the dataset.")
 
@@ -66,7 +66,7 @@ def line_of(error: BaseException) -> int | None:
     """The line of the row that was being read when it happened, as the functions that were at work remember it."""
     for frame in _frames(error):
         row = frame.get("example")
-        if isinstance(row, Mapping) and LINE in row:
+        if isinstance(row, Mapping) and isinstance(row.get(LINE), int):
             return int(row[LINE])
     return None
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from .events import Events
 from .failures import finding_for, unexpected
 from .folder import EVENTS_FILE
+from .retrying import may_retry, retry
 from .run_file import RunFile
 from .stopping import EXIT_CODE, Stopped, StopSignal
 
@@ -46,6 +47,9 @@ def main() -> int:
         events.write("stopped", step=stop.step)
         return EXIT_CODE
     except Exception as error:
+        if run is not None and may_retry(error, run):
+            traceback.print_exception(error, file=sys.stderr)
+            retry(run_dir, run, events)
         report(error, run, events)
         return 1
     return 0

@@ -43,6 +43,7 @@ DECIDED_HERE = {
     "training.method": "run.build_trainer",
     "quantization": "loading.load_model",
     "model.name": "saving.save_output",
+    "training.auto_find_batch_size": "retrying.may_retry",
 }
 DONE_BEFORE = {
     "name": "the history's",
@@ -50,7 +51,6 @@ DONE_BEFORE = {
     "data.dataset": "written to train.jsonl by the supervisor",
     "data.strategy": "judged by the rulebook; the rows already have its shape",
     "data.bad_rows": "left out by the supervisor",
-    "training.auto_find_batch_size": "the supervisor's, who starts the trainer a second time",
 }
 
 

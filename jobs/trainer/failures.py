@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from pydantic import ValidationError
 
 from jobs.rulebook import Finding, Fix, Severity
+from jobs.rulebook.steps import smaller_batch
 
+from . import known_errors
 from .run_file import RunFile
 
 
@@ -87,9 +89,9 @@ def less_memory(run: RunFile) -> Fix | None:
     batch, length = run.settings["training.batch_size"], run.settings["data.max_length"]
     accumulation = run.settings["training.gradient_accumulation"]
     if batch > 1:
-        half = (batch + 1) // 2
-        changes = {"training.batch_size": half, "training.gradient_accumulation": accumulation * 2}
-        return Fix(f"Use a batch size of {half} and {accumulation * 2} accumulated batches", changes)
+        smaller, more = smaller_batch(batch, accumulation)
+        changes = {"training.batch_size": smaller, "training.gradient_accumulation": more}
+        return Fix(f"Use a batch size of {smaller} and {more} accumulated batches", changes)
     if not run.settings["training.gradient_checkpointing"]:
         return Fix("Turn gradient checkpointing on", {"training.gradient_checkpointing": True})
     if length > 128:
@@ -186,4 +188,5 @@ _RECOGNISERS: tuple[Callable[[BaseException, RunFile | None], Finding | None], .
     _rows_unreadable,
     _model_unreadable,
     _run_file_wrong,
+    known_errors.recognise,
 )

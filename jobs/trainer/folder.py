@@ -8,3 +8,4 @@ OUTPUT = "output"
 
 LINE = "_line"
 """A column of ROWS_FILE that is carried along and never trained on: a row's line in the dataset, where it is known."""
+CHECKPOINTS = "checkpoints"

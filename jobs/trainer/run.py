@@ -15,6 +15,7 @@ from datasets import Dataset
 from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel
 from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
+from transformers.trainer_utils import IntervalStrategy
 
 from jobs.rulebook import RULES, check
 
@@ -34,6 +35,7 @@ from .decisions import (
 from .endings import count_endings, never_ends, stop_tokens
 from .events import Events
 from .failures import TrainingError
+from .folder import CHECKPOINTS
 from .gradients import TargetGradients
 from .loading import embedding_rows, load_model, load_rows, load_tokenizer, this_machine
 from .measuring import Meter
@@ -41,8 +43,6 @@ from .run_file import RunFile
 from .saving import save_output, versions, write_result
 from .stopping import StopSignal
 from .watching import Watcher
-
-CHECKPOINTS = "checkpoints"
 
 
 def fine_tune(
@@ -126,10 +126,12 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     trainer.add_callback(watcher)
     trainer.remove_callback(PrinterCallback)
     model = cast("PreTrainedModel | PeftModel", trainer.model)
-    prepared = Prepared(trainer, model, loaded.tokenizer, trainer.train_dataset, trainer.eval_dataset, watcher)
+    prepared = Prepared(trainer, model, loaded.tokenizer, trainer.train_dataset, rows_to_evaluate(trainer), watcher)
     measured = {
         "rows_given": len(given),
         "rows_prepared": len(prepared.rows),
+        "rows_held_out": held_out,
+        "rows_evaluated": len(prepared.eval_rows or ()),
         "rows_start_doubled": checks.count_doubled_starts(run, prepared.rows, loaded.tokenizer.bos_token_id),
         "pairs_cut_alike": checks.count_pairs_cut_alike(run, prepared.rows),
     }
@@ -140,6 +142,17 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     if warning := never_ends(run, endings):
         events.findings([warning])
     return prepared
+
+
+def rows_to_evaluate(trainer: Trainer) -> Dataset | None:
+    """The held-out rows that are left. Without any nothing is evaluated, as if none had been held out."""
+    if trainer.eval_dataset is not None and not len(trainer.eval_dataset):
+        trainer.eval_dataset = None
+        trainer.args.eval_strategy = IntervalStrategy.NO
+        trainer.args.load_best_model_at_end = False
+        trainer.remove_callback(EarlyStoppingCallback)
+    rows: Dataset | None = trainer.eval_dataset
+    return rows
 
 
 def watch_targets(prepared: Prepared, run: RunFile) -> None:
