@@ -173,6 +173,7 @@ REST_FRAMEWORK = {
         "user": ENVIRONMENT.api_rate,
         "anon": ENVIRONMENT.anonymous_rate,
         "login": ENVIRONMENT.login_rate,
+        "rehearse": "60/min",  # each takes a processor for seconds
     },
     "EXCEPTION_HANDLER": "finetune_site.problems.exception_handler",
     "URL_FORMAT_OVERRIDE": None,  # all answers are JSON; ?format= filters datasets

@@ -1,4 +1,4 @@
-"""The jobs of the API: check, submit, follow, stop, fetch."""
+"""The jobs of the API: check, rehearse, submit, follow, stop, fetch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import action
-from rest_framework.generics import GenericAPIView
+from rest_framework.generics import GenericAPIView, get_object_or_404
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import UserRateThrottle
 from rest_framework.viewsets import GenericViewSet
 
 from finetune_site.problems import Problem, problem
@@ -23,7 +24,7 @@ from . import services
 from .artifact_files import artifact_path, send_file
 from .curves import curve
 from .filters import ApiFilter
-from .models import Job
+from .models import Job, OnWarning, Trial
 from .review import review
 from .run_folder import RunFolder
 from .serializers import (
@@ -35,11 +36,21 @@ from .serializers import (
     MetricsSerializer,
     ProblemSerializer,
     ReviewSerializer,
+    TrialSerializer,
 )
+from .trials import try_out, wait_for
 
 LOG_BYTES, MOST_LOG_BYTES = 64 << 10, 1 << 20
 POINTS, MOST_POINTS = 1000, 10_000
 MOST = 1 << 62
+WAITED_FOR = 25.0
+"""Seconds that a call waits for its rehearsal: shorter than most clients and proxies have patience."""
+
+
+class Rehearsing(UserRateThrottle):
+    """Rehearsals take a processor for seconds each."""
+
+    scope = "rehearse"
 
 
 class OwnJobs(GenericAPIView[Job]):
@@ -48,7 +59,7 @@ class OwnJobs(GenericAPIView[Job]):
     queryset = Job.objects.none()  # for the schema alone
 
     def get_queryset(self) -> QuerySet[Job]:
-        return Job.objects.visible_to(asking(self.request)).select_related("owner").defer("facts")
+        return Job.objects.visible_to(asking(self.request)).select_related("owner", "rehearsal").defer("facts")
 
 
 class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job]):
@@ -67,15 +78,39 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
 
     @extend_schema(request=JobRequest, responses={201: JobSerializer, 400: ProblemSerializer})
     def create(self, request: Request) -> Response:
-        """Queue a job. Errors are answered with 400; warnings count as confirmed unless on_warning is refuse."""
+        """Accept a job: it is rehearsed, then queued, or refused with what the rehearsal found.
+
+        Errors are answered with 400; warnings count as confirmed unless on_warning is refuse.
+        """
         asked = read_request(request)
         try:
-            job = services.submit(
-                choices=asked["choices"], user=asking(request), confirmed=asked["on_warning"] == "accept"
-            )
+            job = services.submit(user=asking(request), confirmed=asked["on_warning"] == OnWarning.ACCEPT, **asked)
         except services.Refused as refused:
             raise Problem("The job was not started.", refused.report.findings) from refused
         return Response(self.get_serializer(job).data, status=201)
+
+    @extend_schema(request=JobRequest, responses={200: TrialSerializer, 202: TrialSerializer, 400: ProblemSerializer})
+    @action(detail=False, methods=["post"], pagination_class=None, filterset_class=None, throttle_classes=[Rehearsing])
+    def rehearse(self, request: Request) -> Response:
+        """Check a job and rehearse it, without starting one.
+
+        Waits a while for the rehearsal; one that takes longer is answered with 202 and the `url` to ask again.
+        """
+        trial = try_out(read_request(request)["choices"], asking(request))
+        wait_for(trial, WAITED_FOR)
+        return self._told(trial)
+
+    @extend_schema(request=None, responses={200: TrialSerializer, 202: TrialSerializer})
+    @action(
+        detail=False, url_path="rehearse/<int:trial>", url_name="trial", pagination_class=None, filterset_class=None
+    )
+    def trial(self, request: Request, trial: int) -> Response:
+        """A rehearsal that was asked for in the last day: 202 while it is under way."""
+        return self._told(get_object_or_404(Trial, pk=trial, owner=asking(request)))
+
+    def _told(self, trial: Trial) -> Response:
+        serializer = TrialSerializer(trial, context=self.get_serializer_context())
+        return Response(serializer.data, status=202 if trial.answer is None else 200)
 
     @extend_schema(request=None, responses={200: JobSerializer, 409: ProblemSerializer})
     @action(detail=True, methods=["post"])

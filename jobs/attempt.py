@@ -29,8 +29,8 @@ from .outcomes import conclude, explain, fail
 from .progress import Progress
 from .review import review_job
 from .run_folder import RunFolder
+from .run_inputs import run_file
 from .services import move, record, ring
-from .trainer.run_file import RunFile
 
 POLL = 0.3
 BEAT = 1.0
@@ -113,17 +113,16 @@ class Attempt:
         rows = write_whole(self.folder.train_file, self._lines(dataset))
         self.job.result = {"rows_of_dataset": dataset.rows, "rows_left_out": dataset.rows - rows}
         keep_trying(lambda: record(self.job, result=self.job.result))
-        run_file = RunFile(
+        told = run_file(
+            spec=self.job.spec,
+            facts=self.job.facts,
+            dataset=dataset,
+            model=model,
+            rows=rows,
             job=self.job.pk,
             attempt=self.job.attempt,
-            spec=self.job.spec,
-            model_path=str(model),
-            dataset_format=dataset.format,
-            conversational=dataset.conversational,
-            rows=rows,
-            facts=self.job.facts,
         )
-        write_whole(self.folder.run_file, [run_file.model_dump_json(indent=2)])
+        write_whole(self.folder.run_file, [told.model_dump_json(indent=2)])
 
     def _lines(self, dataset: Dataset) -> Iterator[str]:
         rows = good_rows(dataset.path, dataset.format, dataset.conversational)

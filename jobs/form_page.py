@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
@@ -12,20 +13,31 @@ from .display import Cost, Row, estimate_rows, group_title, rows
 from .fact_boxes import FactBox, fact_boxes
 from .forms import CARDS, JobForm, SettingBoundField, Stage
 from .memory_bar import Bar, memory_bars
+from .models import Trial
 from .rulebook import Severity
 from .rulebook.settings_table import SETTINGS
-from .shown_findings import ShownFinding, input_id
+from .shown_findings import ShownFinding, input_id, stored_finding
+from .shown_rehearsal import TRIES, ShownRehearsal, shown_rehearsal
 
 MODEL_AND_DATA = ("model.name", "data.dataset", "name")
 Fields = list[SettingBoundField]
 
 
+def _same(asked: Any, chosen: Any) -> bool:
+    """The same choices, although one of them was stored as JSON."""
+    return bool(json.loads(json.dumps(asked)) == json.loads(json.dumps(chosen)))
+
+
 class JobPage:
     """The form of a job as its templates read it. `drawn` are the fields an answer draws again."""
 
-    def __init__(self, form: JobForm, drawn: Iterable[str] = ()) -> None:
+    tries = TRIES
+
+    def __init__(self, form: JobForm, drawn: Iterable[str] = (), trial: Trial | None = None) -> None:
+        """`trial` is the rehearsal that was asked for last; it counts as long as nothing was changed since."""
         self.form = form
         self.drawn_paths = set(drawn)
+        self.trial = trial if trial and _same(trial.choices, form.choices.values) else None
 
     def _fields(self, paths: Iterable[str]) -> Fields:
         return [self.form[path] for path in paths]  # type: ignore[misc]  # fields of JobForm bind to SettingBoundField
@@ -144,6 +156,28 @@ class JobPage:
     def error_so_far(self) -> str:
         """How far the memory of earlier jobs here was off."""
         return self.form.review.estimate.error_so_far
+
+    @property
+    def can_rehearse(self) -> bool:
+        return not self.form.missing and self.form.review.report.ok
+
+    @property
+    def trial_under_way(self) -> bool:
+        return self.trial is not None and self.trial.answer is None
+
+    @cached_property
+    def rehearsal(self) -> ShownRehearsal | None:
+        """The finished rehearsal of just these choices. Its findings stand in the report, where they have buttons."""
+        known = self.form.review.rehearsal
+        answer = self.trial.answer if self.trial else None
+        document = known.document if known else (answer or {}).get("rehearsal")
+        if not document:
+            return None
+        codes = {finding["code"] for finding in document["findings"]}
+        shown = [finding for finding in self.form.shown if finding.code in codes]
+        said = {finding.code for finding in shown}
+        more = [stored_finding(finding) for finding in document["findings"] if finding["code"] not in said]
+        return shown_rehearsal(document, shown + more)
 
     @property
     def rows(self) -> list[Row]:

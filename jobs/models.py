@@ -93,7 +93,7 @@ class Job(models.Model):
     facts = models.JSONField(
         default=dict, help_text="What was known about model, dataset, machine and account at submit."
     )
-    findings = models.JSONField(default=list, help_text="The report at submit.")
+    findings = models.JSONField(default=list, help_text="The report it was accepted with.")
     confirmed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -174,6 +174,14 @@ class Job(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in ACTIVE
+
+    @property
+    def may_start_anyway(self) -> bool:
+        """It was refused for something that its owner may accept: a warning, or that it cannot be rehearsed."""
+        error = self.error or {}
+        return self.state == State.REFUSED and (
+            error.get("severity") == "warning" or error.get("code") == "rehearsal.not-possible"
+        )
 
 
 class Transition(models.Model):

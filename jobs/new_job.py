@@ -15,10 +15,13 @@ from finetune_site.problems import Problem
 
 from .form_page import JobPage
 from .forms import JobForm, Stage, blank, filled_from
-from .models import Job
+from .models import Job, OnUnrehearsed, OnWarning, Trial
+from .rehearsed import NOT_POSSIBLE
 from .review import TARGETS, NoSuchFix, apply_fix, choices_of
+from .rulebook import Report
 from .rulebook.settings_table import SETTINGS
 from .services import Refused, submit
+from .trials import try_out
 
 OUTDATED = "That fix is no longer needed; the findings are up to date."
 UNREAD = "Nothing has started yet: tick that you have read the warnings, then start."
@@ -78,11 +81,37 @@ def summary(request: PersonRequest) -> HttpResponse:
 def _start(request: PersonRequest) -> HttpResponse:
     form = JobForm(request.POST, user=request.user, stage=Stage.ASKED)
     try:
-        job = submit(choices=form.choices, user=request.user, confirmed="confirmed" in request.POST)
+        job = submit(
+            choices=form.choices,
+            user=request.user,
+            confirmed="confirmed" in request.POST,
+            on_warning=OnWarning.REFUSE,
+            on_unrehearsed=OnUnrehearsed.START if "unrehearsed" in request.POST else OnUnrehearsed.REFUSE,
+        )
     except Refused as refused:
-        notice = UNREAD if refused.report.ok else ""
+        notice = _what_is_missing(refused.report)
         return _draw(request, form, summary=True, notice=notice, status=200 if request.htmx else 422)
     return HttpResponseClientRedirect(job.get_absolute_url()) if request.htmx else redirect(job)
+
+
+def _what_is_missing(report: Report) -> str:
+    """What the form itself does not show: ticks that are missing. Errors stand beside their fields."""
+    if report.ok:
+        return UNREAD
+    return next((finding.message for finding in report.errors if finding.code == NOT_POSSIBLE), "")
+
+
+@require_POST
+def rehearse(request: PersonRequest) -> HttpResponse:
+    """Try what has been typed so far with the real trainer; no job is started. The page then asks `check` for news."""
+    form = JobForm(request.POST, user=request.user)
+    return _draw(request, form, trial=try_out(form.choices, request.user))
+
+
+def _trial(request: PersonRequest) -> Trial | None:
+    """The rehearsal that the page says it has asked for."""
+    pk = _number(request.POST.get("trial", ""))
+    return Trial.objects.filter(owner=request.user, pk=pk).first() if pk else None
 
 
 def _filled(request: PersonRequest) -> dict[str, Any]:
@@ -115,10 +144,12 @@ def _draw(
     notice: str = "",
     focus: str = "",
     status: int = 200,
+    trial: Trial | None = None,
 ) -> HttpResponse:
     """The whole page, or for htmx the parts of it that are different now."""
     page = "jobs/summary.html" if summary else "jobs/new.html"
-    context = {"form": form, "page": JobPage(form, form.redrawn(changes or {})), "summary": summary, "notice": notice}
+    drawn = JobPage(form, form.redrawn(changes or {}), trial or _trial(request))
+    context = {"form": form, "page": drawn, "summary": summary, "notice": notice}
     response = render(request, "jobs/_changes.html" if request.htmx else page, context, status=status)
     if summary and request.htmx:
         trigger_client_event(response, "showsummary", after="swap")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,8 @@ from models_catalog import catalogue
 from models_catalog.services import start_download
 
 from .machine import machine_facts
-from .models import Job
+from .models import Job, Rehearsal
+from .rehearsed import findings_of, remembered
 from .rulebook import Action, Choices, Fix, Report, check, read
 from .rulebook.estimate import Estimate, estimate
 from .rulebook.settings_table import SETTINGS
@@ -33,16 +34,36 @@ class NoSuchFix(LookupError):
 
 @dataclass(frozen=True)
 class Review:
-    """One report with everything it was made from. `choices` have filled in what suits the model."""
+    """One report with everything it was made from. `choices` have filled in what suits the model.
+
+    `rehearsal` is a finished one of the same job, if there is one; the report holds its findings too.
+    """
 
     choices: Choices
     facts: Mapping[str, Any]
     report: Report
     estimate: Estimate
+    rehearsal: Rehearsal | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The answer of a check, as in the public contract, with the settings that would be used."""
-        return {**self.report.as_dict(), "estimate": self.estimate.as_dict(), "spec": self.choices.spec()}
+        return {
+            **self.report.as_dict(),
+            "estimate": self.estimate.as_dict(),
+            "spec": self.choices.spec(),
+            "rehearsal": self.rehearsal.document if self.rehearsal else None,
+        }
+
+    @property
+    def not_rehearsed(self) -> Rehearsal | None:
+        """The rehearsal, if it did not take place."""
+        return self.rehearsal if self.rehearsal and self.rehearsal.state == "not_rehearsed" else None
+
+    def with_rehearsal(self, rehearsal: Rehearsal) -> Review:
+        """This review after a rehearsal. What the rules had found already is not said twice."""
+        said = {(finding.code, finding.field) for finding in self.report}
+        found = (finding for finding in findings_of(rehearsal) if (finding.code, finding.field) not in said)
+        return replace(self, report=self.report.with_findings(found), rehearsal=rehearsal)
 
     def imagine(self, *sources: Source, **choices: Any) -> Report:
         """What the rulebook would say to other choices, asked with the facts of some sources only."""
@@ -67,7 +88,9 @@ def review(choices: Choices, *, user: User | None, job: Job | None = None) -> Re
     filled = _with_targets(_with_checkpointing(choices, facts), facts)
     facts |= filled.facts() | {"given": facts["given"]}
     report = check(facts)
-    return Review(filled, facts, report, estimate(_sound(facts, report)))
+    asked = Review(filled, facts, report, estimate(_sound(facts, report)))
+    rehearsal = remembered(filled, user) if user and report.ok else None
+    return asked.with_rehearsal(rehearsal) if rehearsal else asked
 
 
 def review_job(job: Job) -> Review:
@@ -112,7 +135,7 @@ def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, A
     if job is not None:
         facts["given"] = _given(job)
     if name := facts.get("model"):
-        facts |= catalogue.model_facts(name, facts.get("revision"))
+        facts |= catalogue.model_facts(name, facts.get("revision"), look=True)
     if user is not None:
         facts |= _account_facts(user, job)
     if dataset := facts.get("dataset"):

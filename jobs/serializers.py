@@ -5,19 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import TextChoices
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.fields import empty
+from rest_framework.request import Request
 
 from finetune_site.problems import problem
 
 from .fields import Field, spec_fields
-from .models import Job, State
+from .models import Job, OnUnrehearsed, OnWarning, State, Trial
 from .rulebook import Severity, read
 from .rulebook.reading import shown
 
-ON_WARNING = ("accept", "refuse")
+POLICIES: dict[str, tuple[type[TextChoices], str, str]] = {
+    "on_warning": (
+        OnWarning,
+        OnWarning.ACCEPT,
+        "refuse: answer 400 when there are warnings, instead of taking them as confirmed; a job whose rehearsal "
+        "brings new ones to light is refused then.",
+    ),
+    "on_unrehearsed": (
+        OnUnrehearsed,
+        OnUnrehearsed.REFUSE,
+        "start: a job that cannot be rehearsed is started all the same, instead of being refused.",
+    ),
+}
+"""What to do with a job when something is not known or not confirmed: stands beside its specification."""
 
 
 class FixSerializer(serializers.Serializer[Any]):
@@ -50,23 +65,58 @@ class JobSpec(serializers.Serializer[Any]):
 
 
 class JobRequest(JobSpec):
-    """A specification as it was sent, with what to do about warnings."""
+    """A specification as it was sent, with what to do about warnings, and where no rehearsal is possible."""
 
     def get_fields(self) -> dict[str, Field]:
-        help_text = "refuse: answer 400 when there are warnings, instead of taking them as confirmed."
-        on_warning = serializers.ChoiceField(choices=ON_WARNING, default="accept", help_text=help_text)
-        return {**super().get_fields(), "on_warning": on_warning}
+        policies: dict[str, Field] = {
+            name: serializers.ChoiceField(choices=kind.choices, default=default, help_text=text)
+            for name, (kind, default, text) in POLICIES.items()
+        }
+        return {**super().get_fields(), **policies}
 
     def run_validation(self, data: Any = empty) -> dict[str, Any]:
         """Never Django REST framework's own checks: they stop at the first kind of error and know no fixes."""
         if not isinstance(data, Mapping):
             raise problem(None, "request.no-object", f"A job specification is a JSON object; “{shown(data)}” was sent.")
-        on_warning = data.get("on_warning", "accept")
-        if on_warning not in ON_WARNING:
-            message = f"on_warning must be accept or refuse; “{shown(on_warning)}” was given."
-            raise problem("on_warning", "request.on-warning", message)
-        spec = {name: value for name, value in data.items() if name != "on_warning"}
-        return {"choices": read(spec), "on_warning": on_warning}
+        spec = {name: value for name, value in data.items() if name not in POLICIES}
+        return {"choices": read(spec), **{name: _policy(name, data) for name in POLICIES}}
+
+
+def _policy(name: str, data: Mapping[Any, Any]) -> str:
+    kind, default, _ = POLICIES[name]
+    given = data.get(name, default)
+    if given not in kind.values:
+        code, allowed = name.replace("_", "-"), " or ".join(kind.values)
+        raise problem(name, f"request.{code}", f"{name} must be {allowed}; “{shown(given)}” was given.")
+    return str(given)
+
+
+class ProofSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    text = serializers.CharField()
+    evidence = serializers.DictField()
+
+
+class RehearsedRowSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField()
+    why = serializers.CharField()
+    tokens = serializers.IntegerField()
+    trained_tokens = serializers.IntegerField()
+    cut = serializers.BooleanField()
+
+
+class RehearsalSerializer(serializers.Serializer[Any]):
+    """What the real trainer did in two steps on a stand-in of the model."""
+
+    state = serializers.ChoiceField(choices=["passed", "stopped", "not_rehearsed"])
+    reason = serializers.CharField(help_text="Why it could not be rehearsed.")
+    findings = FindingSerializer(many=True)
+    proved = ProofSerializer(many=True)
+    rows = RehearsedRowSerializer(many=True, help_text="The rows it was tried on, and why these.")
+    seconds = serializers.DictField(child=serializers.FloatField())
+    libraries = serializers.DictField(child=serializers.CharField())
+    reference = serializers.CharField(help_text="By which the portal's log names an unknown failure.")
+    log = serializers.CharField(help_text="The end of what the trainer printed, where that explains a failure.")
 
 
 class ReviewSerializer(serializers.Serializer[Any]):
@@ -77,6 +127,28 @@ class ReviewSerializer(serializers.Serializer[Any]):
     unasked = serializers.DictField(help_text="Rules that could not be asked, each with the facts it missed.")
     estimate = serializers.DictField()
     spec = JobSpec(help_text="The settings that would be used, defaults filled in.")
+    rehearsal = RehearsalSerializer(allow_null=True, help_text="An earlier rehearsal of the same job, if there is one.")
+
+
+class TrialSerializer(serializers.ModelSerializer[Trial]):
+    """A rehearsal without a job: the report with all that is known then, and what the rehearsal told."""
+
+    done = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField(help_text="Where to ask again.")
+    answer = ReviewSerializer(
+        allow_null=True, help_text="As of a check, with the rehearsal; null while it is under way."
+    )
+
+    class Meta:
+        model = Trial
+        fields = ["id", "done", "url", "answer"]
+        read_only_fields = fields
+
+    def get_done(self, trial: Trial) -> bool:
+        return trial.answer is not None
+
+    def get_url(self, trial: Trial) -> str:
+        return absolute(self.context.get("request"), reverse("api:jobs-trial", args=[trial.pk]))
 
 
 class ArtifactSerializer(serializers.Serializer[Any]):
@@ -92,19 +164,20 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     owner = serializers.CharField(source="owner.username")
     state = serializers.ChoiceField(choices=State.choices)
     spec = serializers.SerializerMethodField()
-    findings = FindingSerializer(many=True, help_text="The report at submit.")
+    findings = FindingSerializer(many=True, help_text="The report it was accepted with.")
     metrics = serializers.DictField(help_text="The latest of each: loss, learning_rate, …")
     progress = serializers.DictField(help_text="What is being done now: text, fraction, eta_seconds.")
     error = FindingSerializer(allow_null=True)
     artifacts = serializers.SerializerMethodField()
     result = serializers.DictField(help_text="What came out: rows used, metrics, versions.")
+    rehearsal = serializers.SerializerMethodField(help_text="What was tried before it was queued; null before that.")
 
     class Meta:
         model = Job
         fields = [
             "id", "name", "owner", "state", "spec", "findings", "confirmed_at", "created_at", "started_at",
             "finished_at", "attempt", "machine", "cancel_requested", "retry_of", "step", "total_steps", "metrics",
-            "progress", "error", "artifacts", "result",
+            "progress", "error", "artifacts", "result", "on_warning", "on_unrehearsed", "rehearsal",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -118,9 +191,16 @@ class JobSerializer(serializers.ModelSerializer[Job]):
         return [artifact | {"url": self._url(job, artifact["name"])} for artifact in job.result.get("artifacts", [])]
 
     def _url(self, job: Job, name: str) -> str:
-        path = reverse("api:jobs-artifact", args=[job.pk, name])
-        request = self.context.get("request")
-        return request.build_absolute_uri(path) if request else path
+        return absolute(self.context.get("request"), reverse("api:jobs-artifact", args=[job.pk, name]))
+
+    @extend_schema_field(RehearsalSerializer(allow_null=True))
+    def get_rehearsal(self, job: Job) -> dict[str, Any] | None:
+        document: dict[str, Any] | None = job.rehearsal.document if job.rehearsal else None
+        return document
+
+
+def absolute(request: Request | None, path: str) -> str:
+    return request.build_absolute_uri(path) if request else path
 
 
 class EventsSerializer(serializers.Serializer[Any]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,11 +15,13 @@ from django_q.tasks import async_task
 
 from datasets_app.models import Dataset
 from models_catalog import catalogue
+from models_catalog.looks import look_now_or_soon
 
 from .machine import gpu_count
-from .models import ENDED, ON_A_MACHINE, Job, State, Transition
+from .models import ENDED, ON_A_MACHINE, Job, OnUnrehearsed, OnWarning, State, Transition
+from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
-from .rulebook import Choices, Report
+from .rulebook import Choices, Report, Severity
 
 LEASE = timedelta(seconds=20)
 """How long a job may go without a sign of life from its supervisor."""
@@ -36,40 +40,95 @@ class HasEnded(Exception):
 
 
 def submit(
-    *, choices: Choices, user: User, confirmed: bool, retry_of: Job | None = None, by: User | None = None
+    *,
+    choices: Choices,
+    user: User,
+    confirmed: bool,
+    on_warning: str = OnWarning.ACCEPT,
+    on_unrehearsed: str = OnUnrehearsed.REFUSE,
+    retry_of: Job | None = None,
+    by: User | None = None,
 ) -> Job:
-    """Queue a job of `user`; `by` is who asks, if that is somebody else. Raises Refused.
+    """Accept a job of `user`, to be rehearsed first; `by` is who asks, if that is somebody else. Raises Refused.
+
+    What was rehearsed before is queued at once. `on_warning` and `on_unrehearsed` say what becomes of the job when
+    its rehearsal brings new warnings to light, or cannot be held.
 
     The row of the owner is locked first, so that two submits at once are counted one after the other.
     """
+    _look_into_model(choices)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         asked = review(choices, user=user)
-        if not asked.report.ok or (asked.report.warnings and not confirmed):
-            raise Refused(asked.report)
-        job = _create(asked, owner=user, by=by or user, retry_of=retry_of)
-        transaction.on_commit(ring)
+        if against := _what_stands_against(asked, confirmed, on_unrehearsed):
+            raise Refused(against)
+        job = _create(
+            accepted(asked),
+            owner=user,
+            by=by or user,
+            retry_of=retry_of,
+            on_warning=on_warning,
+            on_unrehearsed=on_unrehearsed,
+        )
+        transaction.on_commit(ring if asked.rehearsal else partial(enqueue_check, job.pk))
     return job
 
 
-def _create(asked: Review, *, owner: User, by: User, retry_of: Job | None) -> Job:
-    warned = bool(asked.report.warnings)
+def _look_into_model(choices: Choices) -> None:
+    """Before the transaction, which would keep others from writing meanwhile."""
+    model = catalogue.find(choices.values.get("model.name", ""))
+    if model is not None:
+        look_now_or_soon(model, choices.values.get("model.revision"))
+
+
+def _what_stands_against(asked: Review, confirmed: bool, on_unrehearsed: str) -> Report | None:
+    """The report that refuses the job, or None."""
+    report = asked.report
+    if asked.not_rehearsed and on_unrehearsed == OnUnrehearsed.REFUSE:
+        return report.with_findings([not_possible(asked.not_rehearsed, Severity.ERROR)])
+    return report if not report.ok or (report.warnings and not confirmed) else None
+
+
+def accepted(asked: Review) -> Review:
+    """The review of a job that goes on. That it could not be rehearsed is among its warnings from then on."""
+    if asked.not_rehearsed is None:
+        return asked
+    return replace(asked, report=asked.report.with_findings([not_possible(asked.not_rehearsed, Severity.WARNING)]))
+
+
+def confirmation(asked: Review, by: User) -> dict[str, Any]:
+    """Who has accepted the warnings, if there are any."""
+    return {"confirmed_by": by, "confirmed_at": timezone.now()} if asked.report.warnings else {}
+
+
+def said_of(asked: Review) -> str:
+    """What a rehearsal says about a job that goes on, in a few words."""
+    if asked.not_rehearsed:
+        return f"Not rehearsed: {(asked.not_rehearsed.document or {}).get('reason', '')}"
+    return "Rehearsed: it works."
+
+
+def _create(asked: Review, *, owner: User, by: User, retry_of: Job | None, **policy: str) -> Job:
     dataset = Dataset.objects.visible_to(owner).get(pk=asked.facts["dataset"])
     name = asked.facts.get("job_name") or _default_name(asked.facts["model"], dataset)
     job = Job.objects.create(
         owner=owner,
         name=name,
+        state=State.QUEUED if asked.rehearsal else State.CHECKING,
         spec=asked.choices.changed({"name": name}).spec(),
         facts=asked.plain_facts(),
         findings=asked.report.as_dict()["findings"],
-        confirmed_by=by if warned else None,
-        confirmed_at=timezone.now() if warned else None,
+        rehearsal=asked.rehearsal,
         base_model=catalogue.find(asked.facts["model"]),
         dataset=dataset,
         retry_of=retry_of,
+        progress={} if asked.rehearsal else {"text": "Waiting for its rehearsal"},
+        **policy,
+        **confirmation(asked, by),
     )
-    reason = f"Retry of job {retry_of.pk}." if retry_of else ""
-    Transition.objects.create(job=job, to_state=job.state, by=by, reason=reason)
+    reasons = [f"Retry of job {retry_of.pk}." if retry_of else "", said_of(asked) if asked.rehearsal else ""]
+    reason = " ".join(filter(None, reasons))
+    Transition.objects.create(job=job, to_state=job.state, by=by, reason=reason[:300])
     return job
 
 
@@ -79,16 +138,26 @@ def _default_name(model: str, dataset: Dataset) -> str:
     return f"{short} on {dataset.name}"[:120]
 
 
-def retry(*, job: Job, by: User) -> Job:
-    """Queue the same choices again for the same owner, checked as they would be today.
+def retry(*, job: Job, by: User, anyway: bool = False) -> Job:
+    """Start the same choices again for the same owner, checked as they would be today.
 
-    Warnings that were confirmed for `job` stay confirmed; a new one raises Refused, as an error does.
+    Warnings that were confirmed for `job` stay confirmed; a new one raises Refused, as an error does. With `anyway`,
+    what `job` was refused for is accepted: the warnings of its rehearsal, or that it cannot be rehearsed.
     """
     choices = choices_of(job)
-    known = {(finding["code"], finding["field"]) for finding in job.findings}
+    read = [*job.findings, *(job.result.get("findings", ()) if anyway else ())]
+    known = {(finding["code"], finding["field"]) for finding in read}
     warnings = review(choices, user=job.owner).report.warnings
-    confirmed = all((finding.code, finding.field) in known for finding in warnings)
-    return submit(choices=choices, user=job.owner, confirmed=confirmed, retry_of=job, by=by)
+    unrehearsed = anyway and (job.error or {}).get("code") == NOT_POSSIBLE
+    return submit(
+        choices=choices,
+        user=job.owner,
+        confirmed=all((finding.code, finding.field) in known for finding in warnings),
+        on_warning=OnWarning.ACCEPT if anyway and not unrehearsed else job.on_warning,
+        on_unrehearsed=OnUnrehearsed.START if unrehearsed else job.on_unrehearsed,
+        retry_of=job,
+        by=by,
+    )
 
 
 def cancel(*, job: Job, by: User) -> Job:
@@ -156,6 +225,11 @@ def move(job: Job, to: State, *, reason: str = "", by: User | None = None, **cha
     for name, value in {"state": to, **changes}.items():
         setattr(job, name, value)
     return True
+
+
+def enqueue_check(job_pk: int) -> None:
+    """Have a job rehearsed. A task that is lost does no harm: the next tick finds the job waiting."""
+    async_task("jobs.checking.run", job_pk, task_name=f"rehearse job {job_pk}", save=False)
 
 
 def ring() -> None:

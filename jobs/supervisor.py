@@ -21,10 +21,12 @@ from django.utils import timezone
 
 from finetune_site.environment import ROOT
 
+from .checking import revive
 from .models import ON_A_MACHINE, Job
 from .outcomes import conclude, explain, fail
 from .run_folder import RunFolder, hold
 from .services import claim
+from .trials import see_to_idle
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +35,12 @@ LOST = timedelta(minutes=5)
 
 
 def tick() -> None:
-    """Finish what has died here, then start what is waiting, as far as there is room."""
+    """Finish what has died here, start what is waiting, as far as there is room, and see to idle rehearsals."""
     reap()
     while start_one():
         pass
+    revive()
+    see_to_idle()
 
 
 def reap() -> None:

@@ -66,9 +66,18 @@ def cancel(request: PersonRequest, pk: int) -> HttpResponse:
 @require_POST
 def retry(request: PersonRequest, pk: int) -> HttpResponse:
     """The same settings once more; where they no longer pass, the form with what is wrong."""
-    job = _job(request, pk)
+    return _again(request, _job(request, pk))
+
+
+@require_POST
+def start_anyway(request: PersonRequest, pk: int) -> HttpResponse:
+    """A refused job once more, with what it was refused for accepted."""
+    return _again(request, _job(request, pk), anyway=True)
+
+
+def _again(request: PersonRequest, job: Job, *, anyway: bool = False) -> HttpResponse:
     try:
-        again = retry_job(job=job, by=request.user)
+        again = retry_job(job=job, by=request.user, anyway=anyway)
     except Refused:
         messages.error(request, "These settings cannot be started as they are. The form shows what to change.")
         return redirect(f"{reverse('jobs:new')}?from={job.pk}")

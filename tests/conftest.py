@@ -136,6 +136,22 @@ def warm(_make_warm: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> Non
     _make_warm()
 
 
+@pytest.fixture(autouse=True)
+def _everything_was_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a job that is submitted is queued at once. `nothing_was_rehearsed` takes it back."""
+    from jobs import review
+    from tests.rehearsals import passed_before
+
+    monkeypatch.setattr(review, "remembered", passed_before)
+
+
+@pytest.fixture
+def nothing_was_rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs import rehearsed, review
+
+    monkeypatch.setattr(review, "remembered", rehearsed.remembered)
+
+
 @pytest.fixture
 def home() -> Path:
     """The home of this run."""

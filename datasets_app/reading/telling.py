@@ -29,7 +29,10 @@ Row = dict[str, Any]
 
 @dataclass
 class Telling:
-    """A chosen row: the line on which it begins, why it was chosen, and its trained columns."""
+    """A chosen row: the line on which it begins, why it was chosen, and its trained columns.
+
+    In a file with several rows on one line, `line` is the number of the row.
+    """
 
     line: int
     why: list[str]
@@ -43,12 +46,12 @@ def choose_telling_rows(path: Path, format: str, conversational: bool, seed: str
     """At most `MOST` usable rows in one pass, in the order of the file. The same file and seed give the same rows."""
     form = row_format(format, conversational=conversational)
     choice = _Choice(form, seed)
-    for line, raw in rows_of(path):
+    for number, (line, raw) in enumerate(rows_of(path), 1):
         try:
             row = form.read(raw)
         except ROW_ERRORS:
             continue
-        choice.look_at(line, raw, row)
+        choice.look_at((number, line, row), raw)
     return choice.made()
 
 
@@ -68,9 +71,8 @@ class _Choice:
         self._first_with_role: dict[str, Seen] = {}
         self._drawn: list[Seen] = []
 
-    def look_at(self, line: int, raw: bytes, row: Any) -> None:
-        tally = self._tally
-        seen = tally.rows, line, row
+    def look_at(self, seen: Seen, raw: bytes) -> None:
+        tally, (_, _, row) = self._tally, seen
         characters, turns, unalternating, equal = tally.characters, tally.turns, tally.unalternating, tally.equal_pairs
         self._measure(row, 0, tally)
         self._keep_extremes(tally.characters - characters, tally.turns - turns, seen)
@@ -112,6 +114,9 @@ class _Choice:
                 chosen[number].why.append(why)
             elif len(chosen) < MOST:
                 chosen[number] = _telling(line, why, row, self._plain(row))
+        if len({telling.line for telling in chosen.values()}) < len(chosen):
+            for number, telling in chosen.items():
+                telling.line = number
         return [telling for _, telling in sorted(chosen.items())]
 
     def _reasons(self) -> Iterator[tuple[str, Seen]]:

@@ -68,4 +68,9 @@ class Migration(migrations.Migration):
             name='owner',
             field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL),
         ),
+        migrations.AlterField(
+            model_name='job',
+            name='findings',
+            field=models.JSONField(default=list, help_text='The report it was accepted with.'),
+        ),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -100,6 +100,11 @@ class Report:
     def ok(self) -> bool:
         """Nothing blocks the job; warnings may still want a confirmation."""
         return not self.errors
+
+    def with_findings(self, found: Iterable[Finding]) -> Report:
+        """This report with more findings in it, what weighs most still first."""
+        findings = sorted((*self.findings, *found), key=lambda finding: list(Severity).index(finding.severity))
+        return Report(tuple(findings), self.unasked)
 
     def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)

@@ -74,7 +74,7 @@ def test_a_model_named_in_short_gets_its_whole_name():
 def test_the_answer_of_a_check_is_plain_json():
     answer = review(make_choices(), user=make_user()).as_dict()
     assert json.loads(json.dumps(answer)) == answer
-    assert {"ok", "findings", "unasked", "estimate", "spec"} == answer.keys()
+    assert {"ok", "findings", "unasked", "estimate", "spec", "rehearsal"} == answer.keys()
 
 
 def test_facts_can_be_stored_as_json():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from jobs.models import Rehearsal
-from tests.make import make_job
+from jobs.models import Rehearsal, Trial
+from tests.make import make_job, make_user
 
 from .rehearsed import NOT_POSSIBLE, WARNING, document, not_rehearsed, stopped
 
@@ -56,3 +57,58 @@ def test_a_job_that_could_not_be_rehearsed_says_why(person: Client, owner: User)
 
 def test_a_job_without_a_rehearsal_shows_none(person: Client, owner: User) -> None:
     assert 'id="h-rehearsal"' not in page(person, owner, state="succeeded")
+
+
+def card(answer: Any) -> str:
+    content = answer.content.decode()
+    return content[content.index('<section id="rehearsal"') :]
+
+
+unrehearsed = pytest.mark.usefixtures("nothing_was_rehearsed")
+
+
+@unrehearsed
+def test_a_rehearsal_is_offered_once_nothing_is_missing(person: Client, good: dict[str, str]) -> None:
+    assert "Possible when nothing is missing" in card(person.post("/jobs/check", {}))
+    assert "Possible when nothing is missing" not in card(person.post("/jobs/check", good))
+
+
+@unrehearsed
+def test_a_rehearsal_that_was_asked_for_is_under_way_until_something_changes(
+    person: Client, good: dict[str, str]
+) -> None:
+    asked = person.post("/jobs/rehearse", good)
+    trial = Trial.objects.get()
+    assert f'name="trial" value="{trial.pk}"' in card(asked) and "every 1200ms" in card(asked)
+    assert "under way" in card(person.post("/jobs/check", good | {"trial": str(trial.pk)}))
+    changed = good | {"trial": str(trial.pk), "lora.r": "4"}
+    assert "Rehearse now" in card(person.post("/jobs/check", changed))
+
+
+@unrehearsed
+def test_the_answer_is_shown_with_what_it_proved(person: Client, good: dict[str, str]) -> None:
+    person.post("/jobs/rehearse", good)
+    Trial.objects.update(answer={"rehearsal": document()})
+    shown = card(person.post("/jobs/check", good | {"trial": str(Trial.objects.get().pk)}))
+    assert "Rehearsed: it works" in shown and "Every LoRA target got a gradient." in shown
+
+
+@unrehearsed
+def test_a_rehearsal_that_is_not_possible_offers_the_tick_in_the_summary(person: Client, good: dict[str, str]) -> None:
+    person.post("/jobs/rehearse", good)
+    Trial.objects.update(answer={"rehearsal": not_rehearsed()})
+    summary = person.post("/jobs/summary", good | {"trial": str(Trial.objects.get().pk)}).content.decode()
+    assert 'name="unrehearsed" value="start"' in summary
+
+
+@unrehearsed
+def test_another_persons_rehearsal_is_not_shown(person: Client, good: dict[str, str]) -> None:
+    theirs = Trial.objects.create(owner=make_user("stranger"), choices={}, answer={"rehearsal": document()})
+    assert "Rehearsed" not in card(person.post("/jobs/check", good | {"trial": str(theirs.pk)}))
+
+
+def test_a_job_refused_by_its_rehearsal_can_be_started_anyway(person: Client, owner: User) -> None:
+    content = page(person, owner, not_rehearsed(), state="refused", error=NOT_POSSIBLE)
+    assert "Start without rehearsal" in content and "/start-anyway" in content
+    assert "Start anyway" in page(person, owner, document(findings=[WARNING]), state="refused", error=WARNING)
+    assert "Start anyway" not in page(person, owner, stopped(), state="refused", error=stopped()["findings"][0])
