@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable
-from importlib import import_module
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .part import Part
+from .templates import look_at_template
+from .tokenizer import look_at_tokenizer
+from .tree import look_at_tree
 from .versions import libraries
 
 VERSION = 1
-LOOKS = {
-    "tree": "tree.look_at_tree",
-    "tokenizer": "tokenizer.look_at_tokenizer",
-    "template": "templates.look_at_template",
+LOOKS: Mapping[str, Callable[[Path], Part]] = {
+    "tree": look_at_tree,
+    "tokenizer": look_at_tokenizer,
+    "template": look_at_template,
 }
 
 
@@ -39,10 +41,8 @@ def inspect_folder(folder: str, parts: Iterable[str] = tuple(LOOKS)) -> dict[str
 
 
 def _look(name: str, folder: Path) -> Part:
-    module, function = LOOKS[name].split(".")
     try:
-        look: Callable[[Path], Part] = getattr(import_module(f".{module}", __package__), function)
-        return look(folder)
+        return LOOKS[name](folder)
     except Exception as error:
-        traceback.print_exc()
+        traceback.print_exc()  # to the log of the task
         return Part(problems=[{"code": f"{name}-failed", "message": f"{type(error).__name__}: {error}"}])
