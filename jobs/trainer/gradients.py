@@ -50,7 +50,7 @@ class TargetGradients(TrainerCallback):
         if learning and (idle := sorted(all_targets - learning)):
             message = (
                 f"{', '.join(idle)} of {self.run.model_name} got no gradient, so an adapter there would never be "
-                "trained: the model uses the weight directly, past the adapter. Leave it out of the LoRA target modules."
+                "trained: the model uses the weight past it. Leave it out of the LoRA target modules."
             )
             good = [name for name in self.run.facts.get("lora_targets") or sorted(learning) if name not in idle]
             fix = Fix(f"Use {', '.join(good)}", {"lora.target_modules": good})
