@@ -31,3 +31,12 @@ def total_steps(
         return None
     batches = math.ceil((usable - held_out(usable, eval_fraction)) / batch_size)
     return math.ceil(num_epochs * math.ceil(batches / gradient_accumulation))
+
+
+def smaller_batch(batch_size: int, gradient_accumulation: int) -> tuple[int, int]:
+    """Half the batch and double the accumulation; of an odd batch the next smaller part that divides it.
+
+    The rows of a step stay the same. `batch_size` is more than 1.
+    """
+    batch = next(size for size in range(batch_size // 2, 0, -1) if batch_size % size == 0)
+    return batch, gradient_accumulation * (batch_size // batch)

@@ -51,7 +51,7 @@ def test_out_of_memory_offers_half_the_batch_with_the_same_rows_per_step() -> No
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"training__batch_size": 3}, {"training.batch_size": 2, "training.gradient_accumulation": 2}),
+        ({"training__batch_size": 3}, {"training.batch_size": 1, "training.gradient_accumulation": 3}),
         ({"training__gradient_checkpointing": False}, {"training.gradient_checkpointing": True}),
         ({"data__max_length": 1024}, {"data.max_length": 512}),
         ({"data__max_length": 64}, None),
