@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import connection
 
-from jobs import services, supervisor
+from jobs import checking, services, supervisor
 from jobs.models import Job
 from jobs.rulebook import read
 from models_catalog.models import BaseModel
@@ -20,7 +20,9 @@ def submit(model: str, changes: dict[str, Any]) -> int:
     BaseModel.objects.create(name="house/tiny", source="local", path=model, family=family, supports_chat=True)
     common = {"model.name": "house/tiny", "data.dataset": str(make_dataset().pk), "data.max_length": 64}
     choices = read(make_spec(**{**common, **changes}))
-    return services.submit(choices=choices, user=make_user(), confirmed=True).pk
+    job = services.submit(choices=choices, user=make_user(), confirmed=True)
+    checking.run(job.pk)  # as the light queue would
+    return job.pk
 
 
 def cancel(pk: int) -> None:
