@@ -109,8 +109,8 @@ CONTENTS = {
 _TOOL_ANSWER = _turn("tool", "MarkToolOne", name="MarkToolName")
 TOOLS = {
     "tools": Probe([USER, ANSWER], tools=[_SCHEMA]),
-    "call": Probe([USER, _turn("assistant", "", tool_calls=[_CALL]), _TOOL_ANSWER]),
-    "call-as-text": Probe([USER, _turn("assistant", "", tool_calls=[_CALL_AS_TEXT]), _TOOL_ANSWER]),
-    "call-beside-text": Probe([USER, _turn("assistant", "MarkAnswerOne", tool_calls=[_CALL]), _TOOL_ANSWER]),
+    "call": Probe([USER, _turn("assistant", "", tool_calls=[_CALL]), _TOOL_ANSWER, ANSWER_2]),
+    "call-as-text": Probe([USER, _turn("assistant", "", tool_calls=[_CALL_AS_TEXT]), _TOOL_ANSWER, ANSWER_2]),
+    "call-beside-text": Probe([USER, _turn("assistant", "MarkAnswerOne", tool_calls=[_CALL]), _TOOL_ANSWER, ANSWER_2]),
 }
 PROBES: Mapping[str, Probe] = BASE | SHAPES | PROMPTS | BEGINNINGS | CONTENTS | TOOLS

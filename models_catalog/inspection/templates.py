@@ -158,14 +158,14 @@ def _problem(tokenizer: PreTrainedTokenizerBase, seen: Renderings) -> str:
         return f"it has several, {', '.join(sorted(named))}, and none is called default"
     tried = [seen.results[name] for name in ("plain", "system", "many-exchanges")]
     if not any(result.ok for result in tried):
-        return _failure(tried[0])
+        return failure(tried[0])
     if all({"MarkUserOne", "MarkAnswerOne"} & seen.missing(name) for name in ("plain", "system")):
         wants_parts = not {"MarkUserOne"} & seen.missing("parts-user")
         return "it leaves out what is said" + (", because it expects contents as lists of parts" if wants_parts else "")
     return ""
 
 
-def _failure(result: Result) -> str:
+def failure(result: Result) -> str:
     """Why nothing came out, in its own words where it has any."""
     if result.stopped:
         return STOPPED.get(result.stopped, "it was not tried")
@@ -215,7 +215,7 @@ def _words(seen: Renderings) -> Iterator[tuple[str, str]]:
     """What it says to the roles and kinds of rows that it refuses."""
     for name, probe in {**ROLES, **{shape: shape for shape in SHAPES}}.items():
         if seen.refuses(probe):
-            yield name, _failure(seen.results[probe])
+            yield name, failure(seen.results[probe])
 
 
 @dataclass(frozen=True)
@@ -247,9 +247,14 @@ def _prompt_cut(seen: Renderings) -> str:
 
 
 def common_length(one: str, other: str) -> int:
-    """How many characters two texts share at their beginning."""
-    different = (at for at, (mine, yours) in enumerate(zip(one, other, strict=False)) if mine != yours)
-    return next(different, min(len(one), len(other)))
+    """How many characters two texts share at their beginning, not counting markup that has only begun (`<|`)."""
+    pairs = enumerate(zip(one, other, strict=False))
+    shared = next((at for at, (mine, yours) in pairs if mine != yours), min(len(one), len(other)))
+    begun = _BEGUN.search(one, 0, shared) if shared < len(one) else None
+    return begun.start() if begun else shared
+
+
+_BEGUN = re.compile(r"<[^\w\s>]?\Z")
 
 
 def _added_system(tokenizer: PreTrainedTokenizerBase, seen: Renderings) -> str:
@@ -310,7 +315,7 @@ def _fate(seen: Renderings, name: str) -> dict[str, Any]:
     if result.stopped == "untried":
         return {"outcome": "untried"}
     if not result.ok:
-        return {"outcome": "refused", "words": _failure(result)}
+        return {"outcome": "refused", "words": failure(result)}
     if "{'type'" in seen.text(name) or "'text':" in seen.text(name):
         return {"outcome": "printed"}
     return {"outcome": "dropped" if seen.missing(name) else "kept"}
