@@ -146,12 +146,12 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
 
 def rows_to_evaluate(trainer: Trainer) -> Dataset | None:
     """The held-out rows that are left. Without any nothing is evaluated, as if none had been held out."""
-    if trainer.eval_dataset is not None and not len(trainer.eval_dataset):
-        trainer.eval_dataset = None
+    rows: Dataset | None = trainer.eval_dataset
+    if rows is not None and not len(rows):
+        rows = trainer.eval_dataset = None
         trainer.args.eval_strategy = IntervalStrategy.NO
         trainer.args.load_best_model_at_end = False
         trainer.remove_callback(EarlyStoppingCallback)
-    rows: Dataset | None = trainer.eval_dataset
     return rows
 
 

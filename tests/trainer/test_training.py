@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from datasets import Dataset
 
 from tests.trainer.runs import Outcome, make_run, train
 
@@ -87,6 +88,20 @@ def test_early_stopping_ends_a_run_that_no_longer_gets_better(chat_llama: Path, 
     losses = [each["eval_loss"] for each in outcome.said("eval")]
     assert losses[-1] == pytest.approx(min(losses[:-1]), abs=1e-3), "the best checkpoint is the one that is kept"
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_run_whose_held_out_rows_are_all_lost_trains_without_evaluation(chat_llama: Path, tmp_path: Path) -> None:
+    long = {"prompt": "The sky is blue. " * 40, "completion": " The answer is 3."}
+    split = Dataset.from_list([{"row": number} for number in range(3)]).train_test_split(test_size=1, seed=42)
+    held_out = split["test"][0]["row"]
+    short = {"prompt": "What is 1 and 2?", "completion": " The answer is 3."}
+    rows = [long if number == held_out else short for number in range(3)]
+    changes = {"data__eval_fraction": 0.3, "training__early_stopping_patience": 1, "data__strategy": "standard"}
+    outcome = train(make_run(tmp_path, chat_llama, "prompt_completion", rows=rows, **changes))
+    assert outcome.code == 0, outcome.log
+    told = [finding["code"] for event in outcome.said("findings") for finding in event["findings"]]
+    assert "measured.nothing-evaluated" in told
+    assert not outcome.said("eval")
 
 
 def test_checkpoints_are_kept_when_they_were_asked_for(chat_llama: Path, tmp_path: Path) -> None:

@@ -50,6 +50,21 @@ def rows_lost(rows_prepared: int, rows_given: int, max_length: int, packing: boo
     return broken(lost=rows_given - rows_prepared, given=count(rows_given, "row"), max_length=max_length)
 
 
+@rule(
+    code="measured.nothing-evaluated",
+    severity=Severity.WARNING,
+    field="data.eval_fraction",
+    message="Nothing is evaluated: of the {held_out} held out none is left after cutting to {max_length} tokens, as "
+    "nothing of an answer remains in them. Early stopping has nothing to go by. Keep more tokens.",
+    breaks={"rows_held_out": 2, "rows_evaluated": 0, "max_length": 64},
+)
+def nothing_evaluated(rows_held_out: int, rows_evaluated: int, max_length: int) -> Broken | None:
+    """Rows without an answer vanish while rows are prepared; the run would break at its first evaluation."""
+    if rows_evaluated or not rows_held_out:
+        return None
+    return broken(held_out=count(rows_held_out, "row"), max_length=max_length)
+
+
 _CUT_ALIKE = {"pairs_cut_alike": 3, "rows_prepared": 800, "max_length": 64, "context_length": 2048}
 
 
