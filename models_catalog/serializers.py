@@ -50,7 +50,7 @@ class ModelSerializer(serializers.Serializer[Any]):
         return super().to_representation(know(instance))
 
 
-class ProblemSerializer(serializers.Serializer[Any]):
+class InspectionProblemSerializer(serializers.Serializer[Any]):
     """Something about a model that could not be looked at."""
 
     code = serializers.CharField()
@@ -78,7 +78,7 @@ class InspectionSerializer(serializers.Serializer[Any]):
     tree = serializers.DictField()
     tokenizer = serializers.DictField()
     template = serializers.DictField()
-    problems = ProblemSerializer(many=True)
+    problems = InspectionProblemSerializer(many=True)
 
     def to_representation(self, instance: Standing) -> dict[str, Any]:
         found = instance.inspected.document if instance.inspected else {}

@@ -38,7 +38,7 @@ def test_limits_choices_and_defaults_are_told(schema):
     assert properties(schema, "training.method")["enum"] == ["sft", "dpo"]
     epochs = properties(schema, "training.num_epochs")
     assert (epochs["minimum"], epochs["exclusiveMinimum"], epochs["default"]) == (0, True, 3)
-    assert properties(schema, "lora.dropout")["exclusiveMaximum"] is True
+    assert properties(schema, "lora.dropout")["maximum"] == 0.99
     assert properties(schema, "lora.target_modules")["items"] == {"type": "string"}
     assert properties(schema, "name")["maxLength"] == 120
 

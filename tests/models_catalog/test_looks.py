@@ -41,7 +41,9 @@ def looker(monkeypatch: pytest.MonkeyPatch) -> Looking:
 def published(hub: Hub, tmp_path: Path) -> BaseModel:
     write_model_files(tmp_path / "published")
     (tmp_path / "published" / "model.safetensors").write_bytes(bytes(9000))
-    hub.publish("acme/tiny-llama", tmp_path / "published", generation_config__json=b'{"top_k": 1}', README__md=b"read me")
+    hub.publish(
+        "acme/tiny-llama", tmp_path / "published", generation_config__json=b'{"top_k": 1}', README__md=b"read me"
+    )
     return make_hub_model(size_bytes=77)
 
 
