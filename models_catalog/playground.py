@@ -56,6 +56,7 @@ class Rendered:
 
     text: str = ""
     tokens: tuple[Token, ...] = ()
+    count: int = 0
     refusal: str = ""
     turn: int = 0
     own_words: str = ""
@@ -187,15 +188,15 @@ def _too_often(user: User) -> bool:
 
 def _read(answer: Mapping[str, Any]) -> Rendered:
     """The answer of `inspection.rendering.render`."""
-    if answer.get("problem"):
-        return Rendered(refusal=answer["problem"], turn=answer.get("turn") or 0, own_words=answer.get("words") or "")
+    if answer["problem"]:
+        return Rendered(refusal=answer["problem"], turn=answer["turn"], own_words=answer["words"])
     tokens = tuple(
-        Token(token["id"], token["text"], token.get("special", False), bool(token.get("trained")))
-        for token in answer["tokens"]
+        Token(token["id"], token["text"], token["special"], bool(token["trained"])) for token in answer["tokens"]
     )
     return Rendered(
         text=answer["text"],
         tokens=tokens,
-        notes=tuple(answer.get("notes") or ()),
-        knows_trained=any(token.get("trained") is not None for token in answer["tokens"]),
+        count=answer["count"],
+        notes=tuple(answer["notes"]),
+        knows_trained=any(token["trained"] is not None for token in answer["tokens"]),
     )

@@ -125,3 +125,16 @@ def test_too_many_renderings_in_a_minute_wait(
 def test_nothing_is_rendered_by_looking(person: Client, model: BaseModel) -> None:
     assert person.get(f"/models/{model.pk}/playground").status_code == 405
     assert person.get(f"/models/{model.pk}/look").status_code == 405
+
+
+def test_a_conversation_is_rendered_to_its_exact_text_and_tokens(
+    person: Client, model: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models_catalog.inspection.rendering import render
+
+    monkeypatch.setattr(playground, "ask", lambda task, *, seconds, **told: render(**told))
+    page = text(person.post(f"/models/{model.pk}/playground", SAID))
+    assert 'class="token is-special" title="4">&lt;|im_start|&gt;</span>' in page
+    assert "&lt;|im_start|&gt;user\nHello?&lt;|im_end|&gt;\n" in page
+    refused = text(person.post(f"/models/{model.pk}/playground", SAID | {"more": ['{"content": [1]}', ""]}))
+    assert "Turn 1:" in refused and 'class="turn is-refused"' in refused
