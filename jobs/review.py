@@ -16,6 +16,7 @@ from datasets_app.services import convert_dataset
 from models_catalog import catalogue
 from models_catalog.services import start_download
 
+from .history import history_facts
 from .machine import machine_facts
 from .models import Job, Rehearsal
 from .rehearsed import findings_of, remembered
@@ -131,7 +132,7 @@ def _with_catalogue_name(choices: Choices) -> Choices:
 
 
 def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, Any]:
-    facts = choices.facts() | machine_facts()
+    facts = choices.facts() | machine_facts() | history_facts()
     if job is not None:
         facts["given"] = _given(job)
     if name := facts.get("model"):

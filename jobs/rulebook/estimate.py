@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from .aim import leaf, pieces
@@ -12,7 +14,7 @@ from .rules.cache import TO_FETCH
 from .steps import held_out, total_steps
 from .targets import Tree, is_all_linear, read_modules, resolve
 from .vocabulary import FACTS
-from .words import names
+from .words import count, names
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class Facts:
             raise Unknown(f"It is not known: {FACTS[name].meaning}.")
         return self._known[name]
 
+    @property
+    def known(self) -> Mapping[str, Any]:
+        return self._known
+
     def get(self, name: str, default: Any = None) -> Any:
         return self._known.get(name, default)
 
@@ -126,7 +132,7 @@ def memory_needed(facts: Mapping[str, Any]) -> tuple[int, int] | None:
     except Unknown:
         return None
     besides = LIBRARIES if plan.cpu else 0
-    return total(peak(shape, plan)) + besides, weights(shape, plan) + besides
+    return total(_memory(known)) + besides, weights(shape, plan) + besides
 
 
 def _usable(facts: Facts) -> int:
@@ -217,7 +223,71 @@ def _targets(facts: Facts) -> list[str]:
 
 
 def _memory(facts: Facts) -> tuple[Part, ...]:
-    return peak(_shape(facts), _plan(facts))
+    factor = correction(facts.get("memory_history", {}).get(kind_of(facts), ()))
+    parts = peak(_shape(facts), _plan(facts))
+    return tuple(replace(part, bytes=int(part.bytes * factor)) for part in parts)
+
+
+MOST_CORRECTED = 2.0
+AS_GOOD_AS = 3
+"""Jobs that the formula itself weighs as much as, so that a single odd job moves little."""
+
+
+def kind_of(facts: Mapping[str, Any] | Facts) -> str:
+    """What jobs have in common whose memory and pace can be held against each other."""
+    device = "gpu" if facts.get("gpus") else "cpu"
+    return (
+        f"{device} {facts.get('method')} {'lora' if facts.get('lora_enabled') else 'full'} {facts.get('quantization')}"
+    )
+
+
+def correction(jobs: Sequence[Sequence[float]]) -> float:
+    """What predictions are multiplied with: measured by predicted on geometric average, drawn towards 1, bounded."""
+    off = sum(math.log(measured / predicted) for predicted, measured in jobs)
+    return min(MOST_CORRECTED, max(1 / MOST_CORRECTED, math.exp(off / (len(jobs) + AS_GOOD_AS))))
+
+
+def work_of_a_step(facts: Mapping[str, Any]) -> float | None:
+    """Tokens × parameters of one step, which its duration follows; tokens are counted as memory counts them."""
+    known = Facts(facts)
+    try:
+        plan = _plan(known)
+        return float(plan.tokens * known.get("gradient_accumulation", 1) * known["parameters"])
+    except Unknown:
+        return None
+
+
+def _pace(facts: Facts) -> list[float]:
+    """Seconds for one token and parameter, of earlier jobs of the same kind."""
+    return [seconds / work for work, seconds in facts.get("pace_history", {}).get(kind_of(facts), ()) if work]
+
+
+def _seconds(facts: Facts) -> int:
+    paces, work = _pace(facts), work_of_a_step(facts.known)
+    if not paces:
+        raise Unknown("No job of this kind has finished on this machine yet.")
+    if work is None:
+        raise Unknown("It is not known how large a step is.")
+    return round(_steps(facts) * median(paces) * work)
+
+
+def _gpu_hours(facts: Facts) -> float | None:
+    seconds = _seconds(facts)
+    return round(seconds / 3600, 3) if facts["gpus"] else None
+
+
+def _basis(facts: Facts) -> str:
+    paces = _pace(facts)
+    return f"from {count(len(paces), 'job')} of this kind here" if paces else ""
+
+
+def _error_so_far(facts: Facts) -> str:
+    """How far the formula was off for earlier jobs of this kind, above what was measured as plus."""
+    jobs = facts.get("memory_history", {}).get(kind_of(facts), ())
+    if not jobs:
+        return ""
+    off = sorted(predicted / measured - 1 for predicted, measured in jobs)
+    return f"{count(len(jobs), 'job')} of this kind here: the formula was off by {off[0]:+.0%} … {off[-1]:+.0%}."
 
 
 def _plan(facts: Facts) -> Plan:
@@ -270,4 +340,8 @@ _RECKONED: Mapping[str, Callable[[Facts], Any]] = {
     "download_seconds": _download_seconds,
     "trainable_parameters": _trainable,
     "memory": _memory,
+    "seconds": _seconds,
+    "gpu_hours": _gpu_hours,
+    "basis": _basis,
+    "error_so_far": _error_so_far,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.rulebook import read
-from jobs.rulebook.estimate import Estimate, estimate
+from jobs.rulebook.estimate import Estimate, correction, estimate, work_of_a_step
 from jobs.rulebook.memory import Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
 from jobs.rulebook.steps import held_out, total_steps
 
@@ -84,6 +84,7 @@ def test_without_facts_everything_is_unknown_and_says_why() -> None:
     assert nothing["memory_bytes"] is None
     assert set(nothing["unknown"]) == {
         "rows", "eval_rows", "steps", "download_bytes", "download_seconds", "trainable_parameters", "memory",
+        "seconds", "gpu_hours",
     }  # fmt: skip
 
 
@@ -185,3 +186,33 @@ def test_experts_of_a_mixture_are_not_quantized() -> None:
 def test_quantized_weights_are_the_smallest_part_they_can_be() -> None:
     whole, quantized = (peak(SMOLLM2, plan(**LORA, **HALF, quantization=bits))[0].bytes for bits in ("none", "4bit"))
     assert quantized < whole / 2
+
+
+KIND = "cpu sft lora none"
+
+
+def test_memory_is_corrected_by_earlier_jobs_of_the_same_kind() -> None:
+    plain = reckoned().memory_bytes
+    higher = reckoned({"memory_history": {KIND: [[10**9, 12 * 10**8]] * 20}})
+    other = reckoned({"memory_history": {"gpu dpo full none": [[10**9, 2 * 10**9]] * 20}})
+    assert plain and higher.memory_bytes
+    assert higher.memory_bytes / plain == pytest.approx(1.2 ** (20 / 23), rel=0.001)
+    assert higher.error_so_far == "20 jobs of this kind here: the formula was off by -17% … -17%."
+    assert (other.memory_bytes, other.error_so_far) == (plain, "")
+
+
+def test_a_single_odd_job_moves_little_and_many_are_bounded() -> None:
+    assert correction([[1, 2]]) == pytest.approx(2**0.25)
+    assert (correction([]), correction([[1, 100]] * 20), correction([[100, 1]] * 20)) == (1.0, 2.0, 0.5)
+
+
+def test_the_time_of_a_run_follows_from_the_pace_of_earlier_ones() -> None:
+    facts = World().known(read(spec()))
+    work = work_of_a_step(facts)
+    done = reckoned({"pace_history": {KIND: [[work, 2.0], [2 * work, 4.0], [work, 30.0]]}})
+    assert (done.steps, done.seconds, done.basis) == (609, 1218, "from 3 jobs of this kind here")
+
+
+def test_a_time_that_nobody_knows_is_not_invented() -> None:
+    assert reckoned().seconds is None
+    assert reckoned().unknown["seconds"] == "No job of this kind has finished on this machine yet."

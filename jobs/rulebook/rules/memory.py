@@ -56,6 +56,7 @@ class Job(Together):
     gpu_memory: int | None = None
     packages: Collection[str] = ()
     supports_checkpointing: bool = True
+    memory_history: Mapping[str, Any] | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
