@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from jobs.trainer.decisions import (
@@ -95,8 +97,11 @@ def test_with_early_stopping_checkpoints_follow_the_evaluations() -> None:
 
 
 def test_the_balance_loss_is_turned_off_only_where_it_would_crash() -> None:
-    assert choose_aux_loss("phimoe").value == 0.0
-    assert choose_aux_loss("mixtral").value is None
+    mixture = {"output_router_logits": False, "router_aux_loss_coef": 0.001, "num_experts_per_tok": 2}
+    assert choose_aux_loss(SimpleNamespace(**mixture)).value == 0.0
+    assert choose_aux_loss(SimpleNamespace(**mixture, num_experts=8)).value is None
+    assert choose_aux_loss(SimpleNamespace(**mixture | {"router_aux_loss_coef": 0.0})).value is None
+    assert choose_aux_loss(SimpleNamespace()).value is None
 
 
 @pytest.mark.parametrize(
