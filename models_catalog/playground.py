@@ -59,7 +59,6 @@ class Rendered:
     count: int = 0
     refusal: str = ""
     turn: int = 0
-    own_words: str = ""
     notes: tuple[str, ...] = ()
     knows_trained: bool = False
 
@@ -189,7 +188,7 @@ def _too_often(user: User) -> bool:
 def _read(answer: Mapping[str, Any]) -> Rendered:
     """The answer of `inspection.rendering.render`."""
     if answer["problem"]:
-        return Rendered(refusal=answer["problem"], turn=answer["turn"], own_words=answer["words"])
+        return Rendered(refusal=answer["problem"], turn=answer["turn"])
     tokens = tuple(
         Token(token["id"], token["text"], token["special"], bool(token["trained"])) for token in answer["tokens"]
     )

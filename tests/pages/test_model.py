@@ -137,4 +137,4 @@ def test_a_conversation_is_rendered_to_its_exact_text_and_tokens(
     assert 'class="token is-special" title="4">&lt;|im_start|&gt;</span>' in page
     assert "&lt;|im_start|&gt;user\nHello?&lt;|im_end|&gt;\n" in page
     refused = text(person.post(f"/models/{model.pk}/playground", SAID | {"more": ['{"content": [1]}', ""]}))
-    assert "Turn 1:" in refused and 'class="turn is-refused"' in refused
+    assert "refuses turn 1 (user)" in refused and 'class="turn is-refused"' in refused
