@@ -131,7 +131,7 @@ def choose_intervals(settings: Settings, *, evaluates: bool) -> Decision[dict[st
 
 def choose_aux_loss(config: Any) -> Decision[float | None]:
     """TRL 1.16 reads both numbers of a mixture's configuration for its balance loss; some name them otherwise."""
-    wanted = hasattr(config, "output_router_logits") and getattr(config, "router_aux_loss_coef", 0.0)
+    wanted = hasattr(config, "output_router_logits") and getattr(config, "router_aux_loss_coef", 0) != 0
     if not wanted or (hasattr(config, "num_experts") and hasattr(config, "num_experts_per_tok")):
         return Decision(None)
     return Decision(0.0, "The experts' balance loss is off, because TRL cannot compute it for this architecture.")
