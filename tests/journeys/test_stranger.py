@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from datasets_app.models import Dataset
-from jobs.models import Job
+from jobs.models import Job, Trial
 from jobs.run_folder import RunFolder
 from tests.make import make_dataset, make_job, make_user
 
@@ -45,6 +45,7 @@ def filled(address: str, job: Job, dataset: Dataset) -> str:
     for hole, value in (
         ("<int:pk>", pk),
         ("<pk>", pk),
+        ("<int:trial>", pk),
         ("<path:name>", "secret-artifact"),
         ("<str:name>", "secret-artifact"),
     ):
@@ -57,6 +58,7 @@ def filled(address: str, job: Job, dataset: Dataset) -> str:
 def job() -> Job:
     artifact = {"name": "secret-artifact", "size": 3, "sha256": "0" * 64}
     job = make_job(make_user("owner"), state="succeeded", result={"artifacts": [artifact]})
+    Trial.objects.create(pk=job.pk, owner=job.owner, choices={}, answer=None)
     output = RunFolder(job.run_dir).output
     output.mkdir(parents=True, exist_ok=True)
     (output / "secret-artifact").write_text("abc")
