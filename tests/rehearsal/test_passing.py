@@ -1,0 +1,78 @@
+"""Rehearsals of jobs that are fine, and what they prove."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.holding import evidence, found, hold, proved
+from tests.trainer.runs import LLAMA_TARGETS
+
+ADAPTER = ["starts", "tokenises", "end-trained", "finite-loss", "targets-trained", "reloads", "merges"]
+WHOLE = ["starts", "tokenises", "end-trained", "finite-loss", "weights-trained", "reloads"]
+
+
+@pytest.mark.parametrize("kind", ["messages", "text", "prompt_completion"])
+def test_an_adapter_for_any_kind_of_rows_passes_every_proof(chat_llama: Path, kind: str) -> None:
+    document = hold(chat_llama, kind)
+    assert (document["state"], proved(document), found(document)) == ("passed", ADAPTER, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["preference", "preference_chat"])
+def test_preferences_pass_too(chat_llama: Path, kind: str) -> None:
+    document = hold(chat_llama, kind, training__method="dpo")
+    assert (document["state"], proved(document)) == ("passed", ADAPTER)
+
+
+def test_a_full_fine_tuning_is_saved_and_read_back_whole(plain_gpt2: Path) -> None:
+    document = hold(plain_gpt2, "text", facts={}, lora__enabled=False)
+    assert (document["state"], proved(document)) == ("passed", WHOLE)
+    weights = evidence(document, "weights-trained")
+    assert weights["changed"] == weights["weights"] > 0
+
+
+@pytest.mark.slow
+def test_packing_evaluation_checkpoints_and_early_stopping_are_gone_through(chat_llama: Path) -> None:
+    document = hold(chat_llama, data__packing=True, data__eval_fraction=0.2, training__eval_steps=50,
+                    training__save_steps=50, training__early_stopping_patience=2)  # fmt: skip
+    assert document["state"] == "passed"
+    assert {"evaluates", "merges"} <= set(proved(document))
+    assert [row["line"] for row in document["rows"]] == list(range(10, 16)), "packed rows are told one by one"
+
+
+def test_the_proofs_are_not_trivial(chat_llama: Path) -> None:
+    document = hold(chat_llama)
+    assert set(evidence(document, "targets-trained")["modules"]) == set(LLAMA_TARGETS)
+    merged = evidence(document, "merges")
+    assert merged["effect"] > 0.1, "the adapter has to do something before it can be said to survive"
+    assert merged["difference"] < 1e-3
+
+
+def test_every_row_is_counted_and_the_longest_is_told_to_be_cut(chat_llama: Path) -> None:
+    rows = [{"text": "The sky is blue."}, {"text": "The grass is green. " * 40}]
+    short, long = hold(chat_llama, "text", rows)["rows"]
+    assert not short["cut"] and 3 < short["trained_tokens"] == short["tokens"] < 20
+    assert (long["line"], long["tokens"], long["cut"]) == (11, 64, True)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_tried_here_is_said(chat_llama: Path) -> None:
+    document = hold(chat_llama, quantization="4bit", training__precision="bf16", training__optim="adamw_8bit")
+    assert document["state"] == "passed"
+    assert evidence(document, "starts")["left_out"] == ["4bit weights", "computing in bf16", "the optimizer adamw_8bit"]
+
+
+def test_targets_that_name_one_layer_reach_the_one_that_stands_for_it(chat_llama: Path) -> None:
+    document = hold(chat_llama, lora__target_modules=["layers.1.self_attn.q_proj"])
+    assert document["state"] == "passed"
+    assert evidence(document, "targets-trained")["modules"] == {"q_proj": 1}
+
+
+@pytest.mark.slow
+def test_the_document_is_plain_json(chat_llama: Path) -> None:
+    document = hold(chat_llama)
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+    assert document["seconds"].keys() == {"stand_in", "train", "save", "prove", "total"}
