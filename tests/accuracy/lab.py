@@ -45,8 +45,9 @@ class Lab:
         return answer
 
     def close(self) -> None:
-        assert self._process.stdin
+        assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait(10)
         self._log.close()
 

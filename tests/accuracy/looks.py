@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ TOLERANCE = 1e-3
 """The same for two ways to reckon one loss."""
 REVERSED = ("training.beta", "training.max_grad_norm", "training.weight_decay")
 """Below zero they turn around what they are for, without an error."""
+LOUDER = 512
 LAST = 4
 """A template may write a little after the token that ends a turn."""
 
@@ -172,7 +174,7 @@ def at_first_loss(run: RunFile, prepared: Prepared) -> list[str]:
     batch = trainer.data_collator([prepared.rows[0]])
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _loud(model):
             told = float(trainer.compute_loss(model, dict(batch)))
             logits = model(**{name: value for name, value in batch.items() if name != "labels"}).logits.float()
     except Exception:  # the first step fails then too, which is told there
@@ -182,6 +184,19 @@ def at_first_loss(run: RunFile, prepared: Prepared) -> list[str]:
     labels = batch["labels"][:, 1:].reshape(-1)
     own = float(torch.nn.functional.cross_entropy(logits[:, :-1].reshape(labels.numel(), -1), labels))
     return ["other-loss"] if math.isfinite(own) and abs(told - own) > TOLERANCE * (1 + own) else []
+
+
+@contextmanager
+def _loud(model: Any) -> Iterator[None]:
+    """Logits as large as those of a trained model, where a cap on them shows. A power of two is undone exactly."""
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.weight.mul_(LOUDER)
+    try:
+        yield
+    finally:
+        if head is not None:
+            head.weight.div_(LOUDER)
 
 
 def at_packing(run: RunFile, prepared: Prepared) -> list[str]:
