@@ -27,7 +27,7 @@ STOPPED = {
     "length": f"it writes more than {LONGEST // 2**10} kB for a few short turns",
     "crash": "the process that rendered it broke down",
 }
-ROLES = {"system": "system", "user": "many-exchanges", "assistant": "many-exchanges", "tool": "tool"}
+ROLES = {"system": "system", "user": "plain", "assistant": "plain", "tool": "tool"}
 """For each role of the rows, the probe that shows what becomes of it."""
 SHAPES_OF_ROLES = {
     "two-systems": "system", "late-system": "system", "empty-system": "system", "no-user": "system",
@@ -104,7 +104,7 @@ class Renderings:
         pieces: dict[str, sandbox.Piece] = {}
         for probe in PROBES.values():
             pieces.setdefault(repr(probe), partial(_rendered, tokenizer, probe))
-        results = sandbox.run([*pieces.values(), partial(_tags, tokenizer)], largest=LONGEST)
+        results = sandbox.run([*pieces.values(), partial(_tags, tokenizer)], seconds=sandbox.SECONDS, largest=LONGEST)
         by_probe = dict(zip(pieces, results, strict=False))
         return cls({name: by_probe[repr(probe)] for name, probe in PROBES.items()}, results[-1].value or "none")
 

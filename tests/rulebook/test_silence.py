@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.rulebook import read
+from jobs.rulebook.rules.template import SHAPES
 
 from .world import GOOD, LLAMA_TARGETS, SMOL, World, codes, spec
 
@@ -133,6 +134,53 @@ def test_a_chat_template_matters_to_chats_only() -> None:
     odd = {"template_problem": "line 1", "template_refuses": ("user",), "template_drops": ("assistant",),
            "template_alternates": True, "unalternating": 3, "template_end": "<|im_end|>"}  # fmt: skip
     assert codes(World(changes=odd).report(read(spec(**GPT2)))) == []
+
+
+ODD_TEMPLATE = {
+    "template_refuses_shapes": ("late-system", "two-users"), "template_drops_shapes": ("two-systems", "reasoning-last"),
+    "template_ends": False, "template_prompt_cut": "<think>", "template_adds_system": "You are kind.",
+    "template_adds_to_answer": "<think></think>", "template_tokens_beyond": ("<|im_end|>",),
+}  # fmt: skip
+
+
+def test_what_a_template_does_to_conversations_matters_to_no_text() -> None:
+    everything = dict.fromkeys(SHAPES, 3)
+    assert codes(World(changes={**ODD_TEMPLATE, "row_shapes": everything}).report(read(spec(**GPT2)))) == []
+
+
+def test_kinds_of_rows_that_are_not_there_are_not_missed() -> None:
+    picky = {"template_refuses_shapes": tuple(SHAPES), "template_drops_shapes": tuple(SHAPES)}
+    assert codes(World(changes={**picky, "row_shapes": {"two-users": 0}}).report(read(spec()))) == []
+
+
+def test_kinds_of_rows_that_a_template_takes_are_fine() -> None:
+    assert codes(World(changes={"row_shapes": dict.fromkeys(SHAPES, 3), "unalternating": 3}).report(read(spec()))) == []
+
+
+def test_a_late_system_turn_is_fine_where_only_users_and_assistants_must_alternate() -> None:
+    strict = {"template_alternates": True, "unalternating": 3, "row_shapes": {"late-system": 3}}
+    assert codes(World(changes=strict).report(read(spec()))) == []
+
+
+def test_a_systems_own_text_is_fine_where_rows_bring_theirs() -> None:
+    assert codes(World(changes={"template_adds_system": "You are kind.", "row_shapes": {}}).report(read(spec()))) == []
+
+
+def test_a_prompt_that_is_cut_matters_only_where_it_is_no_part_of_the_answer() -> None:
+    assert codes(World(changes={"template_prompt_cut": "<think>"}).report(read(spec()))) == []
+
+
+def test_empty_reasoning_is_not_added_to_rows_that_reason() -> None:
+    adds = {"template_adds_to_answer": "<think>\n\n</think>\n\n", "row_shapes": {"reasoning-last": 3}}
+    assert codes(World(changes=adds).report(read(spec()))) == []
+
+
+def test_what_stands_before_an_answer_may_be_more_than_reasoning() -> None:
+    assert codes(World(changes={"template_adds_to_answer": "<|channel|>final<|message|>"}).report(read(spec()))) == []
+
+
+def test_a_chat_needs_no_token_that_ends_a_text() -> None:
+    assert codes(World(changes={"end_token": "", "text_tokens_beyond": ("</s>",)}).report(read(spec()))) == []
 
 
 def test_roles_that_nobody_takes_are_not_missed() -> None:

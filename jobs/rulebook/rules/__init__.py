@@ -26,6 +26,7 @@ from . import (
     specification,
     strategy,
     template,
+    tokenizer,
 )
 
 SUBJECTS: tuple[ModuleType, ...] = (
@@ -41,6 +42,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     lora,
     quantization,
     strategy,
+    tokenizer,
     template,
     dataset,
     length,
