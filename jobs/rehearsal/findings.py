@@ -15,7 +15,7 @@ from jobs.trainer.run_file import RunFile
 
 OF_ROWS = ("measured.", "trainer.end-untrained", "trainer.nothing-to-learn")
 """Findings that count rows. The trainer counts all of them, a rehearsal a handful."""
-OF_SOME_ROWS = ("measured.rows-lost", "measured.pairs-cut-alike")
+OF_SOME_ROWS = ("measured.rows-cut", "measured.rows-lost", "measured.pairs-cut-alike")
 """Those about a part of the rows are no reason to ask again: the handful was chosen for its extremes."""
 MOST_WORDS = 500
 """Characters of a library's own words that a finding quotes."""

@@ -135,6 +135,7 @@ _MEASURED = {
     "rows_prepared": "rows left after tokenising, cutting and masking",
     "rows_start_doubled": "rows that begin with the beginning-of-text token twice",
     "pairs_cut_alike": "preference rows whose two answers are the same as far as they are kept",
+    "rows_full": "rows that fill all tokens that are kept of them",
     "rows_given": "rows handed to the trainer",
     "rows_held_out": "rows kept back for evaluation",
     "rows_evaluated": "rows of those left after tokenising, cutting and masking",

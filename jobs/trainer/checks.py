@@ -54,6 +54,17 @@ def count_doubled_starts(run: RunFile, prepared: Dataset, start: int | None) -> 
     return sum(ids[:2] == [start, start] for ids in _lists(prepared, column))
 
 
+def count_full_rows(run: RunFile, prepared: Dataset) -> int:
+    """Rows that reach the length that is kept. Of packed ones nothing is known."""
+    length = run.settings["data.max_length"]
+    if run.method != "dpo":
+        packing = run.settings["data.packing"]
+        return 0 if packing else sum(len(ids) >= length for ids in _lists(prepared, "input_ids"))
+    columns = (_lists(prepared, column) for column in ("prompt_ids", "chosen_ids", "rejected_ids"))
+    sides = zip(*columns, strict=True)
+    return sum(len(prompt) + max(len(chosen), len(rejected)) > length for prompt, chosen, rejected in sides)
+
+
 def count_pairs_cut_alike(run: RunFile, prepared: Dataset) -> int:
     """Preference rows whose answers differ only beyond what is kept of prompt and answer together, or not at all."""
     if run.method != "dpo":

@@ -130,6 +130,7 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     measured = {
         "rows_given": len(given),
         "rows_prepared": len(prepared.rows),
+        "rows_full": checks.count_full_rows(run, prepared.rows),
         "rows_held_out": held_out,
         "rows_evaluated": len(prepared.eval_rows or ()),
         "rows_start_doubled": checks.count_doubled_starts(run, prepared.rows, loaded.tokenizer.bos_token_id),

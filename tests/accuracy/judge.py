@@ -21,7 +21,7 @@ TOLD_BY: Mapping[str, tuple[str, ...]] = {
     "answer-missing": ("dataset.",),
     "beyond-context": ("length.beyond-context",),
     "content-lost": ("template.", "rehearsal.", "dataset.parts-left-out"),
-    "end-untrained": ("template.", "rehearsal."),
+    "end-untrained": ("template.", "trainer.end-untrained"),
     "loss-explodes": ("numbers.learning-rate-unusual",),
     "packing-leaks": ("packing.",),
     "pair-equal": ("dataset.equal-pairs", "measured.", "rehearsal."),

@@ -69,6 +69,8 @@ def _is_ignored(run: RunFile, setting: Setting, unread: Collection[str]) -> bool
     value = run.settings.get(setting.path)
     if setting.kind is Kind.BOOLEAN and setting.path in unread:
         return True  # whatever it is counts as true
+    if isinstance(value, float) and math.isnan(value):
+        return True
     if setting.path in {**FOR_TRL, **FOR_SFT, **FOR_DPO, **FOR_PEFT} and setting.path != "training.max_steps":
         return False
     if setting.path in unread:

@@ -205,3 +205,13 @@ def test_a_job_that_fits_its_gpu_or_its_machine_is_fine() -> None:
     gpu = {"gpus": 1, "bf16": True, "gpu_memory": 24 * 10**9}
     assert codes(World(changes=gpu).report(read(spec()))) == []
     assert codes(World(changes={"ram": 16 * 10**9}).report(read(spec()))) == []
+
+
+def test_rows_that_were_called_too_long_before_are_not_counted_again() -> None:
+    told = World(changes={"rows_full": 40, "rows_prepared": 812, "token_ceiling": 99_999})
+    assert codes(told.report(read(spec()))) == ["length.rows-cut"]
+
+
+def test_packed_rows_fill_what_is_kept_as_they_should() -> None:
+    packed = World(changes={"rows_full": 40, "rows_prepared": 812})
+    assert codes(packed.report(read(spec(**{"data.packing": True})))) == []

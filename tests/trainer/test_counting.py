@@ -35,3 +35,12 @@ def test_pairs_that_are_cut_to_the_same_answer_are_counted(tmp_path: Path) -> No
     rows = Dataset.from_dict(prompts | answers)
     assert count_pairs_cut_alike(a_run(tmp_path, "preference", "dpo"), rows) == 2
     assert count_pairs_cut_alike(a_run(tmp_path, "text", "sft"), rows) == 0
+
+
+def test_rows_that_fill_what_is_kept_are_counted(tmp_path: Path) -> None:
+    from jobs.trainer.checks import count_full_rows
+
+    rows = Dataset.from_dict({"input_ids": [[1] * 8, [1] * 7, [1] * 8, [1]]})
+    assert count_full_rows(a_run(tmp_path, "text", "sft"), rows) == 2
+    pairs = {"prompt_ids": [[1] * 6, [1] * 6], "chosen_ids": [[2, 3, 4], [2]], "rejected_ids": [[2], [2, 3]]}
+    assert count_full_rows(a_run(tmp_path, "preference", "dpo"), Dataset.from_dict(pairs)) == 1

@@ -6,6 +6,7 @@ from ..engine import Broken, broken, rule
 from ..findings import Fix, Severity
 from ..fixes import advice, use
 from ..words import count
+from .length import BYTES_A_TOKEN
 
 PATH = "data.max_length"
 
@@ -48,6 +49,32 @@ def rows_lost(rows_prepared: int, rows_given: int, max_length: int, packing: boo
     if packing or not 0 < rows_prepared < rows_given:
         return None
     return broken(lost=rows_given - rows_prepared, given=count(rows_given, "row"), max_length=max_length)
+
+
+@rule(
+    code="measured.rows-cut",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="{full} of {prepared} fill all {max_length} tokens that are kept, so they were cut, and the model learns "
+    "no end of them. {advice}",
+    breaks={"rows_full": 40, "rows_prepared": 812, "max_length": 64, "context_length": 2048, "token_ceiling": 90},
+)
+def rows_cut(
+    rows_full: int,
+    rows_prepared: int,
+    max_length: int,
+    packing: bool = False,
+    context_length: int | None = None,
+    token_ceiling: int | None = None,
+) -> Broken | None:
+    """What a template writes around the turns counts too, which nobody can see in the rows."""
+    told_before = token_ceiling is not None and token_ceiling // BYTES_A_TOKEN > max_length
+    if packing or not rows_full or told_before:
+        return None
+    fix = _keep_more(max_length, context_length)
+    prepared = count(rows_prepared, "row")
+    todo = advice([fix], "Shorten the rows.")
+    return broken(fix=fix, full=rows_full, prepared=prepared, max_length=max_length, advice=todo)
 
 
 @rule(
