@@ -27,6 +27,7 @@ TOLERANCE = 1e-3
 REVERSED = ("training.beta", "training.max_grad_norm", "training.weight_decay")
 """Below zero they turn around what they are for, without an error."""
 LOUDER = 512
+ROLES = ("system", "user", "assistant", "tool")
 LAST = 4
 """A template may write a little after the token that ends a turn."""
 
@@ -141,6 +142,8 @@ def _at_contents(run: RunFile, row: dict[str, Any], trained: dict[str, Any], pre
         yield "answer-empty"
     if run.dataset_format == "messages" and not any(turn["role"] == "assistant" for turn in row["messages"]):
         yield "answer-missing"
+    if any(role not in ROLES for role in _roles(row)):
+        yield "role-unknown"
     if "None" in seen and "None" not in json.dumps(row):
         yield "prints-none"
 
@@ -163,6 +166,11 @@ def _contents(row: dict[str, Any]) -> list[str]:
                 found.append(content if isinstance(content, str) else json.dumps(content))
                 found += [call["function"]["name"] for call in turn.get("tool_calls") or ()]
     return found
+
+
+def _roles(row: dict[str, Any]) -> Iterator[Any]:
+    for value in row.values():
+        yield from (turn.get("role") for turn in value if isinstance(turn, dict)) if isinstance(value, list) else ()
 
 
 def at_first_loss(run: RunFile, prepared: Prepared) -> list[str]:
