@@ -12,9 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from .chat_templates import ChatTemplate, read_template
 from .config_numbers import numbers, text_part
 from .headers import Modules, UnreadableWeights, read_modules
 
@@ -28,7 +25,6 @@ INDEX = "model.safetensors.index.json"
 class ModelFiles:
     """What the files of one folder say. `modules` is None when the weights do not name them.
 
-    `unknown_end` is the token that ends turns in the template, where the model does not stop at it.
     `problems` are sentences about files that cannot be read; `damage` is the one about weights, if there is one.
     """
 
@@ -38,8 +34,6 @@ class ModelFiles:
     missing: tuple[str, ...] = ()
     has_tokenizer: bool = False
     has_template: bool | None = None
-    template: ChatTemplate = field(default_factory=ChatTemplate)
-    unknown_end: str = ""
     own_code: bool = False
     modules: Modules | None = None
     bytes_on_disk: int = 0
@@ -115,8 +109,6 @@ def _read_once(folder: Path, signature: Signature) -> ModelFiles:
     problems: list[str] = []
     config = _read_json(folder, "config.json", names, problems)
     tokenizer = _read_json(folder, "tokenizer_config.json", names, problems)
-    generation = _read_json(folder, "generation_config.json", names, problems)
-    template = _template_text(folder, names, tokenizer)
     weights, missing = _weights(_read_json(folder, INDEX, names, problems), names)
     modules, damage = _modules(folder, weights)
     packed = "quantization_config" in config  # quantized weights lie under other names and in other shapes
@@ -127,8 +119,6 @@ def _read_once(folder: Path, signature: Signature) -> ModelFiles:
         missing=missing,
         has_tokenizer=any(name in names for name in TOKENIZERS),
         has_template=_has_template(folder, names, tokenizer),
-        template=read_template(template),
-        unknown_end=_unknown_end(template, tokenizer, generation, _added_tokens(folder, names)),
         own_code="auto_map" in config or "auto_map" in tokenizer,
         modules=None if packed else modules,
         bytes_on_disk=sum(size for _, _, size in signature),
@@ -170,53 +160,6 @@ def _has_template(folder: Path, names: frozenset[str], tokenizer: Mapping[str, A
     if "tokenizer_config.json" not in names:
         return None
     return bool(tokenizer.get("chat_template"))
-
-
-def _template_text(folder: Path, names: frozenset[str], tokenizer: Mapping[str, Any]) -> str:
-    """The default template; empty where there is none or where it cannot be told which of several is meant."""
-    if "chat_template.jinja" in names:
-        with (folder / "chat_template.jinja").open(encoding="utf-8", errors="replace") as stream:
-            return stream.read(LARGEST_JSON)
-    text = tokenizer.get("chat_template")
-    return text if isinstance(text, str) and "chat_template.json" not in names else ""
-
-
-class _Added(msgspec.Struct):
-    id: int
-    content: str
-
-
-class _Tokenizer(msgspec.Struct):
-    """Of tokenizer.json only this is decoded: the vocabulary beside it may have hundreds of thousands of entries."""
-
-    added_tokens: list[_Added] = []
-
-
-def _added_tokens(folder: Path, names: frozenset[str]) -> dict[str, int]:
-    if "tokenizer.json" not in names:
-        return {}
-    try:
-        with (folder / "tokenizer.json").open("rb") as stream:
-            read = msgspec.json.decode(stream.read(LARGEST_JSON), type=_Tokenizer)
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return {token.content: token.id for token in read.added_tokens}
-
-
-TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<turn|>", "<|end|>", "<|END_OF_TURN_TOKEN|>")
-
-
-def _unknown_end(
-    template: str, tokenizer: Mapping[str, Any], generation: Mapping[str, Any], added: Mapping[str, int]
-) -> str:
-    """The token that ends turns, unless the tokenizer or generation_config.json calls it an end. Empty: all is well."""
-    used = [end for end in TURN_ENDS if end in template and end in added]
-    named = tokenizer.get("eos_token")
-    known = {named.get("content") if isinstance(named, dict) else named}
-    ids = generation.get("eos_token_id")
-    known |= {end for end in used if added[end] in (ids if isinstance(ids, list) else [ids])}
-    certain = used and "eos_token" not in template and known != {None} and known.isdisjoint(used)
-    return used[-1] if certain else ""
 
 
 def _modules(folder: Path, weights: tuple[str, ...]) -> tuple[Modules | None, str]:

@@ -69,8 +69,8 @@ class Knowledge:
 
     @property
     def can_chat(self) -> bool:
-        """It has a chat template, and one that can be read."""
-        return self.supports_chat and not self._template_facts.get("template_problem")
+        """It has a chat template, and as far as is known one that can be used."""
+        return self.supports_chat and not self.told.get("template_problem")
 
     @cached_property
     def lora_modules(self) -> tuple[str, ...]:
@@ -124,21 +124,6 @@ class Knowledge:
     @property
     def expert_modules(self) -> tuple[str, ...]:
         return tuple(self.told.get("expert_modules", self.family.expert_modules))
-
-    @property
-    def _template_facts(self) -> dict[str, object]:
-        """What the chat template does with turns. Known only from files."""
-        if self.files is None:
-            return {}
-        template = self.files.template
-        at_sight = {
-            "template_problem": template.problem,
-            "template_refuses": tuple(sorted(template.refuses)),
-            "template_drops": tuple(sorted(template.drops)),
-            "template_alternates": template.alternates,
-            "template_end": self.files.unknown_end,
-        }
-        return {name: self.told.get(name, fact) for name, fact in at_sight.items()}
 
     @property
     def _files_facts(self) -> dict[str, object]:
@@ -216,7 +201,6 @@ class Knowledge:
             "unfit_modules": self.unfit_modules,
             "tied_embedding": self.tied_embedding,
             "supports_chat": self.supports_chat,
-            **self._template_facts,
             "context_length": self.context_length,
             "parameters": self.parameters,
             "untrainable": self.untrainable,

@@ -74,7 +74,8 @@ def _rendered(
             partial(_text, tokenizer, messages, tools, waits),
             partial(_training_template, tokenizer),
             *(partial(_text, tokenizer, some, tools, False) for some in beginnings),
-        ]
+        ],
+        seconds=sandbox.SECONDS,
     )
     if not whole.ok:
         return _refusal(whole, parts, messages)
@@ -116,7 +117,7 @@ def _trained(
         )  # fmt: skip
         return encoded["input_ids"], encoded["assistant_masks"]
 
-    result = sandbox.run([masked])[0]
+    result = sandbox.run([masked], seconds=sandbox.SECONDS)[0]
     return (result.value[0], result.value[1]) if result.ok else None
 
 

@@ -38,7 +38,7 @@ def look_at_tokenizer(folder: Path) -> Part:
         "end_token": end,
     }
     if rows is not None:
-        facts["tokens_beyond"] = sorted(beyond)[:MOST_NAMED]
+        facts["tokens_beyond"] = list(beyond)[:MOST_NAMED]
         facts["text_tokens_beyond"] = sorted({token for token in (*before, *after, end) if token in beyond})
     shown = {
         "loads": True,
@@ -52,7 +52,7 @@ def look_at_tokenizer(folder: Path) -> Part:
         "stops": [{"id": token, "text": _text(tokenizer.convert_ids_to_tokens(token))} for token in stops],
         "before_text": before,
         "after_text": after,
-        "beyond": [{"id": number, "text": text} for text, number in sorted(beyond.items())[:MOST_NAMED]],
+        "beyond": [{"id": number, "text": text} for text, number in list(beyond.items())[:MOST_NAMED]],
         "beyond_count": len(beyond),
     }
     return Part(facts, shown)
@@ -78,6 +78,8 @@ def _load(folder: Path, files: tuple[tuple[str, int], ...]) -> PreTrainedTokeniz
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyError):
         return f"its files lack {error}"
+    if "trust_remote_code" in str(error):
+        return "it needs code that comes with the model, which Foretune never runs"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300].rstrip(". ")
 
@@ -137,11 +139,12 @@ def _added_around(tokenizer: PreTrainedTokenizerBase) -> tuple[list[str], list[s
 
 
 def _beyond(tokenizer: PreTrainedTokenizerBase, rows: int) -> dict[str, int]:
-    """Tokens, with their ids, that the tokenizer writes and the model has no embedding for."""
-    added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items() if number >= rows}
-    if tokenizer.vocab_size > rows:  # else the plain vocabulary lies within, and need not be walked
-        added |= {_text(token): number for token, number in tokenizer.get_vocab().items() if number >= rows}
-    return added
+    """Tokens, with their ids, that the tokenizer writes and the model has no embedding for; added ones first."""
+    added = {str(token): number for number, token in sorted(tokenizer.added_tokens_decoder.items()) if number >= rows}
+    if tokenizer.vocab_size <= rows:  # the plain vocabulary lies within, and need not be walked
+        return added
+    plain = {_text(token): number for token, number in tokenizer.get_vocab().items() if number >= rows}
+    return added | dict(sorted(plain.items(), key=lambda token: token[1]))
 
 
 def _named(tokenizer: PreTrainedTokenizerBase, name: str) -> dict[str, Any] | None:

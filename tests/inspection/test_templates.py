@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +200,43 @@ def test_what_is_said_before_the_last_exchange_may_be_lost(look: Any) -> None:
     facts = look("{% for m in messages[-2:] %}" + TURN + "{% endfor %}").facts
     assert "many-exchanges" in facts["template_drops_shapes"]
     assert facts["template_drops"] == ["system"]
+
+
+STRICT = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    + LOOP
+    + "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Roles must alternate') }}{% endif %}"
+    + TURN
+    + "{% endfor %}"
+)
+TWO_ROLES = (
+    LOOP
+    + "{% if m.role == 'user' %}U{% elif m.role == 'assistant' %}A{% endif %}{% if m.role in ('user', "
+    + ("'assistant') %}{{ m.content }}{% endif %}{% endfor %}")
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "refuses", "drops", "alternates"),
+    [
+        (CHATML, [], [], False),
+        (STRICT, ["system", "tool"], [], True),
+        (TWO_ROLES, [], ["system", "tool"], False),
+        (TWO_ROLES.replace("('user', 'assistant')", "('user', 'assistant', 'system')"), [], ["tool"], False),
+        (LOOP + "{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}", [], [], False),
+    ],
+)
+def test_what_becomes_of_roles(
+    look: Any, template: str, refuses: list[str], drops: list[str], alternates: bool
+) -> None:
+    facts = look(template).facts
+    assert (facts["template_refuses"], facts["template_drops"]) == (refuses, drops)
+    assert facts["template_alternates"] is alternates
+
+
+def test_the_template_in_a_file_of_its_own_beats_the_other(tmp_path: Path) -> None:
+    folder = make_tokenizer(tmp_path, CHATML)
+    (folder / "chat_template.jinja").write_text(TWO_ROLES)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHATML}))
+    assert look_at_template(folder).facts["template_drops"] == ["system", "tool"]
