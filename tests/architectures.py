@@ -45,7 +45,7 @@ DECODERS = (
     "olmo2", "olmo3", "olmo_hybrid", "olmoe", "openai-gpt", "opt", "persimmon", "phi", "phi3", "phimoe", "qwen2",
     "qwen2_moe", "qwen3", "qwen3_5_moe_text", "qwen3_5_text", "qwen3_moe", "qwen3_next", "recurrent_gemma",
     "rwkv", "seed_oss", "smollm3", "solar_open", "stablelm", "starcoder2", "vaultgemma", "xglm", "youtu",
-   
+
 )  # fmt: skip
 OTHERS = (
     "bart", "bert", "big_bird", "bigbird_pegasus", "electra", "marian", "mbart", "pegasus", "prophetnet",
