@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 HEAD_NUMBERS = {
     "final_logit_softcapping",
@@ -55,6 +56,11 @@ def untrainable(config: PretrainedConfig, model: PreTrainedModel) -> str:
 
     TRL computes the loss from the backbone's last hidden state and the matrix of the output head, in tiles.
     """
+    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(model.config, "is_decoder", True):
+        return (
+            f"{config.model_type} reads text in both directions, so it sees the very words it should learn to write "
+            "(its config.json does not say is_decoder)."
+        )
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     if model.base_model is model:
         return f"TRL cannot reach the hidden states of {config.model_type}, from which it computes the loss."

@@ -85,3 +85,17 @@ def test_code_of_strangers_is_not_run_where_transformers_knows_the_architecture(
 def test_a_damaged_config_never_raises(tmp_path: Path) -> None:
     for name in LLAMA:
         assert "unbuildable" in look_at_tree(config(tmp_path, **{**LLAMA, name: "nonsense"})).facts
+
+
+BERT = {
+    "model_type": "bert", "architectures": ["BertLMHeadModel"], "hidden_size": 32, "intermediate_size": 64,
+    "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 500, "max_position_embeddings": 128,
+}  # fmt: skip
+
+
+def test_a_model_that_reads_in_both_directions_cannot_learn_to_write(tmp_path: Path) -> None:
+    assert "both directions" in look_at_tree(config(tmp_path, **BERT)).facts["untrainable"]
+
+
+def test_the_same_model_as_a_decoder_reads_in_one(tmp_path: Path) -> None:
+    assert "directions" not in look_at_tree(config(tmp_path, **BERT, is_decoder=True)).facts["untrainable"]
