@@ -33,7 +33,7 @@ def broken() -> None:
 
 STOPPED = {
     "time": endless,
-    "memory": lambda: len("a" * 10**10),
+    "memory": lambda: len("a" * 10**9),
     "length": lambda: "a" * 10**7,
     "crash": lambda: os.kill(os.getpid(), signal.SIGKILL),
 }

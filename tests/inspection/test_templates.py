@@ -112,6 +112,11 @@ def test_published_templates_do_what_was_measured(look: Any, line: str) -> None:
     assert shown["generation_tags"] == told["tags"]
 
 
+def test_what_asks_for_an_answer_begins_with_whole_markup(look: Any) -> None:
+    assert look(published("phi3")).shown["generation_prompt"] == "<|assistant|>\n"  # not behind the <| of <|end|>
+    assert look(published("qwen3")).shown["generation_prompt"] == "<|im_start|>assistant\n"
+
+
 def test_a_template_says_in_its_own_words_what_it_refuses(look: Any) -> None:
     words = look(published("gemma")).facts["template_words"]
     assert words["system"] == "System role not supported"
@@ -127,7 +132,7 @@ def test_a_template_says_in_its_own_words_what_it_refuses(look: Any) -> None:
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "does not end within"),
         ("{% for a in range(10 ** 9) %}{% endfor %}", "OverflowError"),
         ("{{ 10 ** (10 ** 9) }}", "does not end within"),
-        ("{{ 'a' * 10 ** 10 }}", "more than 512 MB of memory"),
+        ("{{ 'a' * 10 ** 9 }}", "more than 512 MB of memory"),
         ("{{ 'a' * 10 ** 7 }}", "writes more than 256 kB"),
         ("{% macro more() %}{{ more() }}{% endmacro %}{{ more() }}", "RecursionError"),
         ("{{ messages.__class__.__mro__ }}{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
