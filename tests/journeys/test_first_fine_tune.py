@@ -76,8 +76,9 @@ def test_a_newcomer_trains_a_chat_model(portal: Portal, page: Page, chat_file: P
     upload(page, chat_file)
     choose_gpt2_and_see_chat_refused(page)
     switch_to_smollm2(page)
-    set_a_short_run_with_a_mistake(page)
+    make_a_mistake(page)
     press_fixes_until_green(page)
+    ask_for_four_steps(page)
     start(page)
     watch_it_train(page)
     adapter = download(page, tmp_path)
@@ -121,10 +122,9 @@ def switch_to_smollm2(page: Page) -> None:
     expect(page.locator("[name='data.strategy'][value=chat]")).to_be_checked()
 
 
-def set_a_short_run_with_a_mistake(page: Page) -> None:
+def make_a_mistake(page: Page) -> None:
     page.locator("#advanced summary").click()
     page.locator("[name='data.max_length']").fill("64")
-    page.locator("[name='training.max_steps']").fill("4")
     page.locator("[name='training.batch_size']").fill("2")
     page.locator("[name='training.num_epochs']").fill("-1")
     expect(page.locator("#job-form")).to_contain_text("training.num_epochs must be greater than 0")
@@ -141,6 +141,12 @@ def press_fixes_until_green(page: Page) -> None:
         page.wait_for_timeout(500)
     expect(page.locator("[name='training.num_epochs']")).to_have_value("3")
     expect(page.locator("[name='data.bad_rows']")).to_have_value("drop")
+    expect(page.locator("#job-form .finding-error:visible")).to_have_count(0)
+
+
+def ask_for_four_steps(page: Page) -> None:
+    with page.expect_response("**/jobs/check"):
+        page.locator("[name='training.max_steps']").fill("4")
     expect(page.locator("#job-form .finding-error:visible")).to_have_count(0)
 
 
