@@ -23,7 +23,6 @@ from finetune_site.problems import problem
 from . import services
 from .models import Dataset
 from .preview import shown
-from .reading import good_rows
 from .serializers import ConvertSerializer, DatasetSerializer, PreviewSerializer, UploadSerializer
 from .uploads import the_file
 
@@ -89,7 +88,7 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
 def _rows(dataset: Dataset, offset: int, limit: int) -> list[dict[str, Any]]:
     if dataset.status != Dataset.Status.READY or offset >= dataset.usable_rows:
         return []
-    return list(islice(good_rows(dataset.path, dataset.format, dataset.conversational), offset, offset + limit))
+    return list(islice(dataset.good_rows(), offset, offset + limit))
 
 
 def _whole_number(request: Request, name: str, *, default: int) -> int:

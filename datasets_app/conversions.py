@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .models import Dataset, Format
-from .reading import good_rows
 
 Row = dict[str, Any]
 
@@ -74,8 +73,7 @@ def find_conversion(source: str, to: str) -> Conversion | None:
 
 def converted_rows(original: Dataset, conversion: Conversion) -> Iterator[Row]:
     """The good rows of a dataset in another format."""
-    rows = good_rows(original.path, original.format, original.conversational)
-    return (conversion.change(row) for row in rows)
+    return (conversion.change(row) for row in original.good_rows())
 
 
 def notes_on(original: Dataset, conversion: Conversion) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -11,6 +13,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
+
+from .reading import good_rows
 
 STALLED_AFTER = timedelta(minutes=5)
 
@@ -94,6 +98,10 @@ class Dataset(models.Model):
     def path(self) -> Path:
         """Where its bytes lie. Made from the id alone, so no name from a request reaches the file system."""
         return Path(settings.DATASETS_DIR) / f"{self.pk}.data"
+
+    def good_rows(self) -> Iterator[dict[str, Any]]:
+        """Its usable rows with the trained columns only: the one door to them, whatever the file looks like."""
+        return good_rows(self.path, self.format, self.conversational)
 
     @property
     def usable_rows(self) -> int:

@@ -17,7 +17,6 @@ from typing import Any
 import humanize
 
 from datasets_app.models import Dataset
-from datasets_app.reading import good_rows
 from finetune_site.environment import ROOT
 from models_catalog.cache import cache_state
 from models_catalog.downloads import fetch_model
@@ -125,8 +124,7 @@ class Attempt:
         write_whole(self.folder.run_file, [told.model_dump_json(indent=2)])
 
     def _lines(self, dataset: Dataset) -> Iterator[str]:
-        rows = good_rows(dataset.path, dataset.format, dataset.conversational)
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(dataset.good_rows(), start=1):
             if number % ROWS_PER_BEAT == 0:
                 self.beat(text=f"Copying rows… {number} of {dataset.usable_rows}")
             yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -13,7 +13,6 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from datasets_app.models import Dataset
-from datasets_app.reading import good_rows
 from datasets_app.reading.formats import row_format
 from datasets_app.reading.sources import rows_of
 from datasets_app.services import create_dataset
@@ -192,7 +191,7 @@ def _plain(shown: str) -> Any:
 
 
 def _good(dataset: Dataset) -> Iterator[str]:
-    for row in good_rows(dataset.path, dataset.format, dataset.conversational):
+    for row in dataset.good_rows():
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 

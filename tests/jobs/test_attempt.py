@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError
 
+from datasets_app.models import Dataset
 from jobs import attempt as attempt_module
 from jobs import services
 from jobs.attempt import Attempt, Downloading, write_whole
@@ -171,7 +172,7 @@ def test_what_nobody_foresaw_gets_a_reference(monkeypatch, caplog):
     def broken(*_):
         raise KeyError("surprise")
 
-    monkeypatch.setattr(attempt_module, "good_rows", broken)
+    monkeypatch.setattr(Dataset, "good_rows", broken)
     job = run(make_claimed(), "succeeds", monkeypatch)
     reference = caplog.records[-1].args[0]
     assert (job.state, job.error["code"]) == (State.FAILED, "run.unexpected")
