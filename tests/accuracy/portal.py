@@ -23,8 +23,9 @@ from jobs.rulebook import Choices, Finding, Fix, Severity, read
 from jobs.rulebook.reading import nest
 from jobs.rulebook.settings_table import SETTINGS
 from jobs.run_inputs import run_file
-from jobs.warm.client import ask
+from jobs.warm.client import Unanswered, ask
 from models_catalog import catalogue
+from models_catalog.looks import look_into
 from models_catalog.models import BaseModel
 from models_catalog.services import register
 from tests.make import make_user
@@ -65,10 +66,12 @@ class Portal:
 
     def __init__(self, at_hand: Path, scratch: Path, warm: Warm) -> None:
         self.user, self.at_hand, self.scratch, self.warm = make_user("owner"), at_hand, scratch, warm
-        register(name=AT_HAND, source="local", path=str(at_hand))
+        warm.keep()
+        look_into(register(name=AT_HAND, source="local", path=str(at_hand)))
 
     def check(self, case: Case, model: Path) -> Verdict:
         self._forget()
+        self.warm.keep()
         started = time.monotonic()
         refused = [*self._register(model), *self._upload(case)]
         if refused:
@@ -96,10 +99,13 @@ class Portal:
         scratch = self.scratch / "rehearsal"
         shutil.rmtree(scratch, ignore_errors=True)
         started = time.monotonic()
-        document = ask(
-            "rehearse", seconds=PATIENCE, fresh=True, model_folder=str(folder), run=run.model_dump(mode="json"),
-            rows=chosen, scratch=str(scratch),
-        )  # fmt: skip
+        try:
+            document = ask(
+                "rehearse", seconds=PATIENCE, fresh=True, model_folder=str(folder), run=run.model_dump(mode="json"),
+                rows=chosen, scratch=str(scratch),
+            )  # fmt: skip
+        except Unanswered as failed:
+            return replace(verdict, rehearsed=failed.reason, rehearsal=time.monotonic() - started)
         found = tuple(_finding(each) for each in document["findings"])
         seconds = time.monotonic() - started
         return replace(verdict, findings=verdict.findings + found, rehearsed=document["state"], rehearsal=seconds)
@@ -128,8 +134,9 @@ class Portal:
         BaseModel.objects.filter(name=MODEL).delete()
 
     def _register(self, model: Path) -> Iterator[Finding]:
+        """And look into it, however long that takes: no job is accepted before."""
         try:
-            register(name=MODEL, source="local", path=str(model))
+            look_into(register(name=MODEL, source="local", path=str(model)))
         except Problem as problem:
             yield from problem.findings
 
