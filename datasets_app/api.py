@@ -21,6 +21,7 @@ from finetune_site.api import JSONParser
 from finetune_site.problems import problem
 
 from . import services
+from .conversions import convert_dataset
 from .models import Dataset
 from .preview import shown
 from .serializers import ConvertSerializer, DatasetSerializer, PreviewSerializer, UploadSerializer
@@ -69,7 +70,7 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         original = self.get_object()
         sent: Any = request.data
         to = str(sent.get("to", "")) if isinstance(sent, Mapping) else ""
-        converted = services.convert_dataset(dataset=original, to=to)
+        converted = convert_dataset(dataset=original, to=to)
         return Response(self.get_serializer(converted).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(

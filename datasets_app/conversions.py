@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from finetune_site.problems import problem
+
 from .models import Dataset, Format
+from .version_files import Step
+from .versions import derive
 
 Row = dict[str, Any]
 
@@ -71,9 +75,24 @@ def find_conversion(source: str, to: str) -> Conversion | None:
     return _BY_FORMATS.get((source, to))
 
 
-def converted_rows(original: Dataset, conversion: Conversion) -> Iterator[Row]:
+def convert_dataset(*, dataset: Dataset, to: str) -> Dataset:
+    """A new version in another format. Bad rows are left out, which its notes say."""
+    conversion = find_conversion(dataset.format, to)
+    open_ways = conversions_from(dataset)
+    if conversion is None or conversion not in open_ways:
+        ways = " or ".join(f"“{each.to}”" for each in open_ways) or "nothing"
+        message = f"“{dataset.name}” ({dataset.format}, {dataset.status}) can be converted to {ways}, not to “{to}”."
+        raise problem("to", "dataset.not-convertible", message)
+    name = f"{dataset.name[:90]} as {Format(to).label.lower()}"
+    return derive(dataset, "conversion", {"to": to}, name=name, notes=notes_on(dataset, conversion))
+
+
+def version_rows(original: Dataset, options: Mapping[str, Any]) -> Iterator[Step]:
     """The good rows of a dataset in another format."""
-    return (conversion.change(row) for row in original.good_rows())
+    conversion = find_conversion(original.format, options["to"])
+    if conversion is None:
+        raise LookupError(f"There is no way from {original.format} to {options['to']}.")
+    return ((0, conversion.change(row), None) for row in original.good_rows())
 
 
 def notes_on(original: Dataset, conversion: Conversion) -> list[str]:

@@ -70,11 +70,18 @@ class Dataset(models.Model):
     problems = models.JSONField(default=list, help_text="The first hundred: line, row, code, message.")
     preview = models.JSONField(default=list, help_text="The first five good rows, long texts cut.")
     error = models.JSONField(null=True, help_text="Why reading failed: a finding.")
-    converted_from = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="conversions"
-    )
-    conversion = models.CharField(max_length=20, blank=True, help_text="Format it was converted to.")
-    notes = models.JSONField(default=list, help_text="Sentences saying what the conversion left out.")
+    original = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="versions",
+        help_text="The first version; of that one itself empty.",
+    )  # fmt: skip
+    version = models.PositiveIntegerField(default=1)
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="children",
+        help_text="The version from which it was made; empty when it was uploaded or that one was deleted.",
+    )  # fmt: skip
+    change = models.JSONField(default=dict, help_text="How it was made: kind and options; empty when it was uploaded.")
+    report = models.JSONField(default=dict, help_text="What making it did: rows written, left out and changed.")
+    notes = models.JSONField(default=list, help_text="Sentences saying what making it left out.")
 
     objects = DatasetQuerySet.as_manager()
 
@@ -98,6 +105,11 @@ class Dataset(models.Model):
     def path(self) -> Path:
         """Where its bytes lie. Made from the id alone, so no name from a request reaches the file system."""
         return Path(settings.DATASETS_DIR) / f"{self.pk}.data"
+
+    @property
+    def report_path(self) -> Path:
+        """Where it is written down, line by line, what making it changed."""
+        return self.path.with_suffix(".changes")
 
     def good_rows(self) -> Iterator[dict[str, Any]]:
         """Its usable rows with the trained columns only: the one door to them, whatever the file looks like."""

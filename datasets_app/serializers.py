@@ -24,15 +24,17 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     columns = serializers.ListField(child=serializers.CharField(), help_text="The first hundred.")
     problems = RowProblemSerializer(many=True, help_text="The first hundred bad rows.")
     problem_count = serializers.IntegerField(source="bad_rows", help_text="All bad rows.")
-    notes = serializers.ListField(child=serializers.CharField(), help_text="What its conversion left out.")
+    notes = serializers.ListField(child=serializers.CharField(), help_text="What making it left out.")
+    change = serializers.DictField(help_text="How it was made from its parent: kind and options. Empty: uploaded.")
+    report = serializers.DictField(help_text="What making it did: rows written, left out, changed, and why.")
     error = serializers.DictField(allow_null=True, help_text="Why reading failed: a finding.")
 
     class Meta:
         model = Dataset
         fields = [
             "id", "name", "file_name", "status", "format", "conversational", "columns", "rows", "bad_rows", "stats",
-            "problems", "problem_count", "error", "size_bytes", "sha256", "created_at", "converted_from",
-            "conversion", "notes",
+            "problems", "problem_count", "error", "size_bytes", "sha256", "created_at", "original",
+            "version", "parent", "change", "report", "notes",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -1,15 +1,14 @@
-"""What can be done with datasets: create, read, convert, delete."""
+"""What can be done with datasets: create, read, delete. `versions.py` makes new ones from them."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import PurePath
 from typing import Any
 
-import msgspec
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
@@ -19,11 +18,11 @@ from django_q.tasks import async_task
 from finetune_site.problems import new_reference, problem
 from jobs.rulebook.findings import Finding, Severity
 
-from .conversions import conversions_from, converted_rows, find_conversion, notes_on
-from .models import Dataset, Format
+from .models import Dataset
 from .preview import shown
 from .reading import Reading, read_file, storable
-from .uploads import Arrived, check_size, received, written
+from .uploads import Arrived, received
+from .version_files import write_version
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ def create_dataset(*, owner: User, name: str, upload: UploadedFile[Any]) -> Data
     file_name = storable(PurePath(upload.name or "dataset").name)[:200]
     with received(upload) as arrived:
         dataset = _store(owner=owner, name=_given_name(owner, name), file_name=file_name, arrived=arrived)
-    return _begin_reading(dataset, dataset.size_bytes)
+    return begin_reading(dataset, dataset.size_bytes)
 
 
 def _given_name(owner: User, name: str) -> str:
@@ -80,7 +79,7 @@ def _store(*, owner: User, name: str, file_name: str, arrived: Arrived) -> Datas
         return dataset
 
     if not name:
-        return _under_free_name(owner, PurePath(file_name).stem, save)
+        return under_free_name(owner, PurePath(file_name).stem, save)
     try:
         with transaction.atomic():
             return save(name)
@@ -88,7 +87,7 @@ def _store(*, owner: User, name: str, file_name: str, arrived: Arrived) -> Datas
         raise _name_taken(owner, name) from error
 
 
-def _under_free_name(owner: User, wanted: str, save: Callable[[str], Dataset]) -> Dataset:
+def under_free_name(owner: User, wanted: str, save: Callable[[str], Dataset]) -> Dataset:
     """Save under a free name; when somebody takes it between our look and our save, under the next."""
     while True:
         name = free_name(owner, wanted)
@@ -100,7 +99,8 @@ def _under_free_name(owner: User, wanted: str, save: Callable[[str], Dataset]) -
                 raise
 
 
-def _begin_reading(dataset: Dataset, size: int) -> Dataset:
+def begin_reading(dataset: Dataset, size: int) -> Dataset:
+    """Read a dataset at once, or have a task do it; `size` is how much there is to read."""
     if size <= READ_AT_ONCE:
         read_dataset(dataset.pk)
         dataset.refresh_from_db()
@@ -116,14 +116,14 @@ def _enqueue(dataset_id: int) -> None:
 def read_dataset(dataset_id: int) -> None:
     """Read a dataset that waits to be read; for any other this does nothing, so it may be called twice.
 
-    A conversion is written first. Whatever goes wrong, the dataset does not stay in `reading`.
+    A version of another is written first. Whatever goes wrong, the dataset does not stay in `reading`.
     """
     dataset = Dataset.objects.reading().filter(pk=dataset_id).first()
     if dataset is None:
         return
     try:
-        if dataset.conversion and not dataset.sha256:
-            _write_conversion(dataset)
+        if dataset.change and not dataset.sha256:
+            write_version(dataset, _sign_of_life(dataset))
         _keep(dataset, read_file(dataset.path, _sign_of_life(dataset)))
     except Exception as error:
         _fail(dataset, error)
@@ -181,53 +181,23 @@ def revive_stalled(*, owner: User) -> None:
             _enqueue(dataset.pk)
 
 
-def convert_dataset(*, dataset: Dataset, to: str) -> Dataset:
-    """A new dataset beside the original, in another format. Bad rows are left out, which its notes say."""
-    conversion = find_conversion(dataset.format, to)
-    open_ways = conversions_from(dataset)
-    if conversion is None or conversion not in open_ways:
-        ways = " or ".join(f"“{each.to}”" for each in open_ways) or "nothing"
-        message = f"“{dataset.name}” ({dataset.format}, {dataset.status}) can be converted to {ways}, not to “{to}”."
-        raise problem("to", "dataset.not-convertible", message)
-    check_size(dataset.size_bytes)
-    converted = _under_free_name(
-        dataset.owner,
-        f"{dataset.name[:90]} as {Format(to).label.lower()}",
-        lambda name: Dataset.objects.create(
-            owner=dataset.owner,
-            name=name,
-            file_name=f"{PurePath(dataset.file_name).stem[:150]}-{to}.jsonl",
-            converted_from=dataset,
-            conversion=to,
-            notes=notes_on(dataset, conversion),
-        ),
-    )
-    return _begin_reading(converted, dataset.size_bytes)
-
-
-def _write_conversion(dataset: Dataset) -> None:
-    original = dataset.converted_from
-    conversion = find_conversion(original.format, dataset.conversion) if original else None
-    if original is None or conversion is None:
-        raise LookupError("The original was deleted before it was converted.")
-    with written(_lines(converted_rows(original, conversion))) as arrived:
-        arrived.path.replace(dataset.path)
-    dataset.size_bytes, dataset.sha256 = arrived.size, arrived.sha256
-    dataset.save(update_fields=["size_bytes", "sha256"])
-
-
-def _lines(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    return (msgspec.json.encode(row) + b"\n" for row in rows)
-
-
 def delete_dataset(*, dataset: Dataset) -> None:
-    """Delete a dataset and its file. Refused while a job or a conversion still needs it."""
+    """Delete a dataset and its file. Refused while a job, or a version that is being made from it, still needs it."""
     with transaction.atomic():
         locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
         if job := locked.jobs.active().first():
             message = f"Job “{job.name}” still uses “{locked.name}”. Cancel it or wait until it ends, then delete."
             raise problem("dataset", "dataset.in-use", message, 409)
-        if locked.conversions.reading().exists():
-            message = f"“{locked.name}” is being converted. Wait until that is done, then delete it."
+        if child := locked.children.reading().first():
+            message = f"“{child.name}” is being made from “{locked.name}”. Wait until that is done, then delete it."
             raise problem("dataset", "dataset.in-use", message, 409)
+        _give_versions_a_new_first(locked)
         locked.delete()
+
+
+def _give_versions_a_new_first(first: Dataset) -> None:
+    """When the first version goes, the oldest that stays takes its place, so that they still know each other."""
+    next_first = first.versions.order_by("version", "pk").first()
+    if next_first is not None:
+        first.versions.update(original=next_first)
+        Dataset.objects.filter(pk=next_first.pk).update(original=None)

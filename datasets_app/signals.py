@@ -1,8 +1,8 @@
-"""The file goes when its row goes, however that happens."""
+"""The files go when their row goes, however that happens."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +13,6 @@ from .models import Dataset
 
 
 @receiver(post_delete, sender=Dataset)
-def remove_file(sender: type[Dataset], instance: Dataset, **kwargs: Any) -> None:
-    path: Path = instance.path  # the id is gone by the time the transaction ends
-    transaction.on_commit(lambda: path.unlink(missing_ok=True))
+def remove_files(sender: type[Dataset], instance: Dataset, **kwargs: Any) -> None:
+    for path in (instance.path, instance.report_path):  # the id is gone by the time the transaction ends
+        transaction.on_commit(partial(path.unlink, missing_ok=True))

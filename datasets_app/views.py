@@ -14,7 +14,7 @@ from finetune_site.people import PersonRequest
 from finetune_site.problems import Problem
 
 from . import services
-from .conversions import conversions_from
+from .conversions import conversions_from, convert_dataset
 from .models import Dataset
 from .preview import panes
 from .reading import REASONS
@@ -86,7 +86,6 @@ def _detail_page(request: PersonRequest, dataset: Dataset, refused: Problem | No
         "reasons": [(REASONS[code], number) for code, number in by_code.items()],
         "conversions": conversions_from(dataset),
         "jobs": dataset.jobs.order_by("-created_at")[:5],
-        "converted_from": dataset.converted_from,
         "refused": refused,
     }
     return render(request, "datasets/detail.html", page, status=refused.status_code if refused else 200)
@@ -96,7 +95,7 @@ def _detail_page(request: PersonRequest, dataset: Dataset, refused: Problem | No
 def convert(request: PersonRequest, pk: int) -> HttpResponse:
     dataset = _own(request, pk)
     try:
-        converted = services.convert_dataset(dataset=dataset, to=request.POST.get("to", ""))
+        converted = convert_dataset(dataset=dataset, to=request.POST.get("to", ""))
     except Problem as refused:
         return _detail_page(request, dataset, refused)
     messages.success(request, f"“{converted.name}” was made from “{dataset.name}”, which stays as it is.")
@@ -115,5 +114,5 @@ def delete(request: PersonRequest, pk: int) -> HttpResponse:
 
 
 def _own(request: PersonRequest, pk: int) -> Dataset:
-    own: QuerySet[Dataset] = Dataset.objects.visible_to(request.user).select_related("converted_from")
+    own: QuerySet[Dataset] = Dataset.objects.visible_to(request.user).select_related("parent", "original")
     return get_object_or_404(own, pk=pk)

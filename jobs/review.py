@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from datasets_app.conversions import convert_dataset
 from datasets_app.facts import dataset_facts
 from datasets_app.models import Dataset
-from datasets_app.services import convert_dataset
 from models_catalog import catalogue
 from models_catalog.services import start_download
 

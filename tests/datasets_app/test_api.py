@@ -28,7 +28,8 @@ def test_an_upload_answers_with_the_dataset() -> None:
     assert told["id"] == Dataset.objects.get().pk
     expected = {
         "name": "numbers", "status": "ready", "format": "text", "conversational": False, "rows": 3, "bad_rows": 1,
-        "problem_count": 1, "columns": ["text", "id"], "size_bytes": len(ROWS), "converted_from": None, "error": None,
+        "problem_count": 1, "columns": ["text", "id"], "size_bytes": len(ROWS), "parent": None, "error": None,
+        "version": 1, "original": None, "change": {},
     }  # fmt: skip
     assert {name: told[name] for name in expected} == expected
     message = "'text' is a number, but must be text."
@@ -111,7 +112,7 @@ def test_a_conversion_answers_with_the_new_dataset() -> None:
     response = make_client(original.owner).post(f"{URL}{original.pk}/convert/", {"to": "text"})
     assert response.status_code == 201
     told = response.json()
-    assert (told["format"], told["rows"], told["converted_from"]) == ("text", 20, original.pk)
+    assert (told["format"], told["rows"], told["parent"]) == ("text", 20, original.pk)
     assert told["notes"]
 
 

@@ -15,8 +15,9 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from datasets_app import services, uploads
+from datasets_app.conversions import convert_dataset
 from datasets_app.models import Dataset
-from datasets_app.services import convert_dataset, create_dataset, delete_dataset, read_dataset, revive_stalled
+from datasets_app.services import create_dataset, delete_dataset, read_dataset, revive_stalled
 from finetune_site.problems import Problem
 from tests.make import make_dataset, make_job, make_user
 
@@ -228,7 +229,7 @@ def test_a_conversion_makes_a_new_dataset_beside_the_original(
     converted = convert_dataset(dataset=original, to=to)
     assert [json.loads(line) for line in converted.path.read_text().splitlines()] == [expected]
     assert (converted.format, converted.rows, converted.bad_rows) == (to, 1, 0)
-    assert (converted.converted_from, converted.owner) == (original, original.owner)
+    assert (converted.parent, converted.owner) == (original, original.owner)
     assert "1 of 2 rows were left out" in converted.notes[-1]
     assert converted.size_bytes == converted.path.stat().st_size
     assert original.path.exists()
