@@ -117,6 +117,11 @@ class SettingBoundField(PageField):
         return condition is not None and self.form.review.facts.get(condition[0]) != condition[1]
 
     @property
+    def is_searched(self) -> bool:
+        """It offers so many choices that typing finds one sooner than scrolling."""
+        return isinstance(self.field.widget, Picker)
+
+    @property
     def is_cards(self) -> bool:
         return self.name in CARDS
 

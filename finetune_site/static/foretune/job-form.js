@@ -58,7 +58,7 @@ form.addEventListener("change", (event) => {
 function focusField(id) {
   const field = document.getElementById(id) ?? document.querySelector(`#field-${id} input:not([type="hidden"]):not(:disabled)`);
   field?.closest("details")?.setAttribute("open", "");
-  field?.focus();
+  (field?.closest("combo-box") ?? field)?.focus();
   field?.scrollIntoView({ block: "center" });
 }
 
