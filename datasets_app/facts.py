@@ -45,5 +45,6 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "roles": tuple(sorted(dataset.stats.get("roles", {}))),
         "unalternating": dataset.stats.get("unalternating"),
         "row_shapes": dataset.stats.get("shapes"),
+        "dataset_bytes": dataset.size_bytes,
         "token_ceiling": dataset.stats.get("token_ceiling"),
     }

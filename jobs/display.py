@@ -109,6 +109,7 @@ def estimate_rows(estimate: Estimate) -> list[Cost]:
         Cost("Rows", _count(estimate.rows)),
         Cost("Held out", _count(estimate.eval_rows or None)),
         Cost("Trained weights", _count(estimate.trainable_parameters)),
+        Cost("Disk", _size(estimate.disk_bytes), "when it is fullest"),
         Cost("Download", _size(estimate.download_bytes or None) + _time(estimate.download_seconds)),
     ]
     return [cost for cost in costs if cost.text]

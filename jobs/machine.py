@@ -29,9 +29,24 @@ def machine_facts() -> dict[str, Any]:
         "offline": environment.offline,
         "hub_token": bool(environment.hub_token),
         "bytes_per_second": environment.download_mb_per_second * 1_000_000,
-        "disk_free": shutil.disk_usage(settings.HOME).free,
+        **_disk_facts(),
         **_installed(minute=int(time.monotonic() // 60)),
     }
+
+
+def _disk_facts() -> dict[str, Any]:
+    """Runs and models may lie on disks of their own."""
+    runs, models = _existing(settings.RUNS_DIR), _existing(settings.HUB_CACHE_DIR)
+    return {
+        "disk_free": shutil.disk_usage(runs).free,
+        "model_disk_free": shutil.disk_usage(models).free,
+        "models_apart": runs.stat().st_dev != models.stat().st_dev,
+    }
+
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the nearest one around it that is there already."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def gpu_count() -> int:

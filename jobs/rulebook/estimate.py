@@ -9,7 +9,8 @@ from statistics import median
 from typing import Any
 
 from .aim import leaf, pieces
-from .memory import Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
+from .disk import KEPT_CHECKPOINTS, Saving, fullest
+from .memory import FLOAT32, HALF, Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
 from .rules.cache import TO_FETCH
 from .steps import held_out, total_steps
 from .targets import Tree, is_all_linear, read_modules, resolve
@@ -58,6 +59,7 @@ class Estimate:
     download_seconds: int | None = None
     trainable_parameters: int | None = None
     memory: tuple[Part, ...] | None = None
+    disk: tuple[Part, ...] | None = None
     tokens_per_step: int | None = None
     gpus: tuple[Place, ...] = ()
     seconds: int | None = None
@@ -71,11 +73,21 @@ class Estimate:
         """The peak: on a GPU of its memory, else of the process's, without what Python itself takes."""
         return None if self.memory is None else total(self.memory)
 
+    @property
+    def disk_bytes(self) -> int | None:
+        """What the run takes of the disk when it is fullest, with the download."""
+        return None if self.disk is None else total(self.disk)
+
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON; `memory` is a list of `{"name", "bytes", "how"}` that adds up to `memory_bytes`."""
-        parts = [asdict(part) for part in self.memory or ()]
-        places = [asdict(place) for place in self.gpus]
-        plain = {"memory": parts, "memory_bytes": self.memory_bytes, "gpus": places, "unknown": dict(self.unknown)}
+        """Plain JSON; `memory` and `disk` are lists of `{"name", "bytes", "how"}` that add up to `…_bytes`."""
+        plain = {
+            "memory": [asdict(part) for part in self.memory or ()],
+            "memory_bytes": self.memory_bytes,
+            "disk": [asdict(part) for part in self.disk or ()],
+            "disk_bytes": self.disk_bytes,
+            "gpus": [asdict(place) for place in self.gpus],
+            "unknown": dict(self.unknown),
+        }
         return {**asdict(self), **plain}
 
 
@@ -161,6 +173,69 @@ def _steps(facts: Facts) -> int:
         packing = facts.get("packing", False)
         raise Unknown("Packing joins rows by their tokens." if packing else "There are no rows to train on.")
     return steps
+
+
+def steps_of(facts: Mapping[str, Any]) -> int | None:
+    """Optimizer steps of the run, None where they are not known."""
+    try:
+        return _steps(Facts(facts))
+    except Unknown:
+        return None
+
+
+def disk_needed(facts: Mapping[str, Any]) -> Saving | None:
+    """What the run saves, None where it is not known."""
+    try:
+        return _saving(Facts(facts))
+    except Unknown:
+        return None
+
+
+def _disk(facts: Facts) -> tuple[Part, ...]:
+    return fullest(_saving(facts))
+
+
+def _saving(facts: Facts) -> Saving:
+    """The trainer saves what it trained as it trained it: whole models in fp32, quantized ones' adapters in half."""
+    lora, half = facts["lora_enabled"], facts.get("precision") != "fp16" and facts["quantization"] != "none"
+    checkpoints, resumable = _checkpoints(facts)
+    return Saving(
+        trainable=_trainable(facts),
+        vocabulary=facts["vocabulary_size"],
+        width=HALF if lora and half else FLOAT32,
+        optimizer=facts["optim"],
+        method=facts["method"],
+        rows_bytes=facts["dataset_bytes"],
+        checkpoints=checkpoints,
+        resumable=resumable,
+        download=_fetched_beside(facts),
+    )
+
+
+def _fetched_beside(facts: Facts) -> int:
+    """Bytes to download to the disk that the runs lie on."""
+    if facts.get("models_apart", False) or facts.get("offline", False):
+        return 0
+    return int(facts.get("bytes_to_fetch", 0)) if facts.get("model_cache") in TO_FETCH else 0
+
+
+def _checkpoints(facts: Facts) -> tuple[int, bool]:
+    """How many the run writes, and whether it could be taken up again from them (decisions.choose_intervals)."""
+    every = max(0, facts.get("save_steps") or 0)  # fewer than none is another rule's
+    if facts.get("early_stopping_patience") and _eval_rows(facts):
+        return _times(facts, max(1, facts.get("eval_steps") or _steps_of_an_epoch(facts))), bool(every)
+    return (_times(facts, every), True) if every else (0, False)
+
+
+def _times(facts: Facts, every: int) -> int:
+    """How often something happens that happens at intervals and at the end; many times where nobody knows."""
+    steps = steps_of(facts.known)
+    return math.ceil(steps / every) if steps else KEPT_CHECKPOINTS + 1
+
+
+def _steps_of_an_epoch(facts: Facts) -> int:
+    rows, batch, accumulation = _rows(facts), facts["batch_size"], facts["gradient_accumulation"]
+    return total_steps(rows, 0, batch, accumulation, 1) or 1
 
 
 def _download_bytes(facts: Facts) -> int:
@@ -340,6 +415,7 @@ _RECKONED: Mapping[str, Callable[[Facts], Any]] = {
     "download_seconds": _download_seconds,
     "trainable_parameters": _trainable,
     "memory": _memory,
+    "disk": _disk,
     "seconds": _seconds,
     "gpu_hours": _gpu_hours,
     "basis": _basis,

@@ -39,6 +39,7 @@ _MODEL = {
     "family": "name of the model family",
     "modules": "every module: path with {} for the layer, layers, kind, widths and role (rulebook/tree.py)",
     "renamed_targets": "older names under which PEFT reaches matrices of experts, and the ending of the path they mean",
+    "towers": "paths of parts that no text passes through, such as an encoder of pictures; `modules` leaves them out",
     "lora_modules": "names of all modules of the model that can carry LoRA (last part of their path)",
     "lora_targets": "recommended LoRA target modules",
     "expert_modules": "names of modules that PEFT adapts as 3-D expert parameters",
@@ -106,6 +107,7 @@ _DATASET = {
     "roles": "roles that take turns in the good rows",
     "unalternating": "good rows in which users and assistants do not take turns, a user first",
     "row_shapes": "good rows by their kind (SHAPES in rules/template.py); a row may be of several",
+    "dataset_bytes": "size of the file in bytes",
     "token_ceiling": "an upper bound for the tokens of the longest row",
 }
 
@@ -113,7 +115,9 @@ _MACHINE = {
     "offline": "the portal may not reach the hub",
     "hub_token": "a hub token is set",
     "bytes_per_second": "download speed to expect",
-    "disk_free": "free bytes where models and runs are kept",
+    "disk_free": "free bytes where runs are kept",
+    "model_disk_free": "free bytes where models are kept",
+    "models_apart": "models are kept on another disk than runs",
     "packages": "names of optional packages that are installed",
     "package_versions": "versions of those packages by name",
     "gpus": "number of GPUs a job can use",

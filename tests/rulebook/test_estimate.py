@@ -84,7 +84,7 @@ def test_without_facts_everything_is_unknown_and_says_why() -> None:
     assert nothing["memory_bytes"] is None
     assert set(nothing["unknown"]) == {
         "rows", "eval_rows", "steps", "download_bytes", "download_seconds", "trainable_parameters", "memory",
-        "seconds", "gpu_hours",
+        "disk", "seconds", "gpu_hours",
     }  # fmt: skip
 
 

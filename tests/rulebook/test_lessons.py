@@ -313,7 +313,7 @@ def test_a_gated_model_without_token_says_where_to_put_it() -> None:
 
 
 def test_a_model_that_does_not_fit_on_the_disk_is_one_error() -> None:
-    assert codes(World(changes={"disk_free": 10**9}).report(read(spec(**ABSENT)))) == ["cache.disk-too-small"]
+    assert codes(World(changes={"model_disk_free": 10**9}).report(read(spec(**ABSENT)))) == ["cache.disk-too-small"]
 
 
 # Schedule, quantization, precision, account, model

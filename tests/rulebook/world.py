@@ -117,6 +117,7 @@ _READY = {
     "row_shapes": {},
     "roles": ("assistant", "user"),
     "token_ceiling": 900,
+    "dataset_bytes": 500_000,
     "conversational": False,
     "convertible_to": (),
 }
@@ -160,6 +161,8 @@ MACHINE: Mapping[str, Any] = {
     "hub_token": False,
     "bytes_per_second": 10_000_000,
     "disk_free": 10**12,
+    "model_disk_free": 10**12,
+    "models_apart": False,
     "packages": (),
     "gpus": 0,
 }

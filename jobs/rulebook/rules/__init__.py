@@ -8,6 +8,7 @@ from . import (
     account,
     cache,
     dataset,
+    disk,
     length,
     lora,
     lora_experts,
@@ -50,6 +51,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     schedule,
     precision,
     memory,
+    disk,
     account,
     measured,
 )

@@ -88,19 +88,24 @@ def unfetchable(
         "model": "gpt2",
         "model_cache": "absent",
         "bytes_to_fetch": 548_000_000,
-        "disk_free": 100_000_000,
+        "model_disk_free": 100_000_000,
         "offline": False,
     },
 )
 def disk_too_small(
-    model: str, model_cache: str, bytes_to_fetch: int, disk_free: int, offline: bool, chat_model: str | None = None
+    model: str,
+    model_cache: str,
+    bytes_to_fetch: int,
+    model_disk_free: int,
+    offline: bool,
+    chat_model: str | None = None,
 ) -> Broken | None:
     """A full disk stops the download near its end, and every other job of the portal with it."""
-    if offline or model_cache not in TO_FETCH or bytes_to_fetch <= disk_free:
+    if offline or model_cache not in TO_FETCH or bytes_to_fetch <= model_disk_free:
         return None
     fix = model_at_hand(chat_model, model)
     todo = advice([fix], "Choose a smaller model, or ask staff to make room.")
-    return broken(fix=fix, model=model, needed=size(bytes_to_fetch), free=size(disk_free), advice=todo)
+    return broken(fix=fix, model=model, needed=size(bytes_to_fetch), free=size(model_disk_free), advice=todo)
 
 
 @rule(
@@ -123,14 +128,14 @@ def not_cached(
     offline: bool,
     bytes_to_fetch: int | None = None,
     bytes_per_second: int | None = None,
-    disk_free: int | None = None,
+    model_disk_free: int | None = None,
     gated: bool = False,
     hub_token: bool = True,
     unfetchable: str = "",
 ) -> Broken | None:
     """A download of gigabytes is the longest part of a small job, and should not come as a surprise."""
     locked = gated and not hub_token
-    full = bytes_to_fetch is not None and disk_free is not None and bytes_to_fetch > disk_free
+    full = bytes_to_fetch is not None and model_disk_free is not None and bytes_to_fetch > model_disk_free
     if model_cache not in TO_FETCH or offline or locked or full or unfetchable:
         return None
     return broken(
