@@ -22,11 +22,13 @@ from jobs.trainer.run_file import RunFile
 
 from .document import TellingRow, TokenisedRow
 from .proofs import strengthen
-from .rows import choose_for_steps, describe, prepared_rows, tokenised
+from .rows import choose_for_steps, describe, lighten, prepared_rows, tokenised
 from .script import STEPS
 
-MOST_LOGITS = 2**28
-"""Tokens of a row in a step times the vocabulary: 5,368 tokens with a vocabulary of 50,000, 1,024 with 262,144."""
+MOST_TOKENS = 4096
+"""Of a row in a step, where there is a shorter one. Recurrent layers take a row token by token on a processor."""
+MOST_LOGITS = 2**24
+"""Tokens that are learnt in all, times the vocabulary. One costs about 60 ns of a core, so they cost a second."""
 PROBE = 32
 """Tokens on which models are compared."""
 
@@ -73,12 +75,17 @@ class Onlooker(TrainerCallback):
     def _choose_steps(self, prepared: Prepared) -> None:
         trainer: Any = prepared.trainer
         size = trainer.args.per_device_train_batch_size * trainer.args.gradient_accumulation_steps * STEPS
-        room = MOST_LOGITS // embedding_rows(_base(prepared))
-        chosen = choose_for_steps(self.run, prepared_rows(prepared), size, room)
-        trainer.train_dataset = Dataset.from_list(chosen)
+        chosen = choose_for_steps(self.run, prepared_rows(prepared), size, MOST_TOKENS)
+        light = [lighten(self.run, row, self._learnt_of_each(prepared, size)) for row in chosen]
+        trainer.train_dataset = Dataset.from_list(light)
         trainer.args.train_sampling_strategy = "sequential"
         if prepared.eval_rows is not None:
-            prepared.eval_rows = trainer.eval_dataset = Dataset.from_list(chosen[-1:])
+            prepared.eval_rows = trainer.eval_dataset = Dataset.from_list(light[-1:])
+
+    def _learnt_of_each(self, prepared: Prepared, rows: int) -> int:
+        """Tokens to learn from each row. Of a pair both answers are scored, by the model and by its reference."""
+        scored = 4 * rows if self.run.method == "dpo" else rows
+        return max(1, MOST_LOGITS // embedding_rows(_base(prepared)) // scored)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.trained_at = time.monotonic()

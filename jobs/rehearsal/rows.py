@@ -84,3 +84,17 @@ def _alternate(rising: Sequence[int]) -> list[int]:
     falling, shortest = list(rising)[::-1][:half], list(rising)[: len(rising) - half]
     pairs = zip(falling, [*shortest, None], strict=False)
     return [number for pair in pairs for number in pair if number is not None]
+
+
+def lighten(run: RunFile, row: Row, learnt: int) -> Row:
+    """The row in its whole length, with at most `learnt` tokens to learn: each costs as the vocabulary is large.
+
+    They are spread over those that the row teaches, and the last one, where an answer ends, is among them. Answers
+    of a pair are cut instead, unless that would take away what distinguishes them.
+    """
+    if run.method == "dpo":
+        chosen, rejected = row["chosen_ids"][:learnt], row["rejected_ids"][:learnt]
+        return row if chosen == rejected else {**row, "chosen_ids": chosen, "rejected_ids": rejected}
+    trained = [place for place, token in enumerate(row["labels"]) if token != IGNORED]
+    kept = set(trained[:: -max(1, -(-len(trained) // learnt))])
+    return {**row, "labels": [token if place in kept else IGNORED for place, token in enumerate(row["labels"])]}

@@ -15,7 +15,7 @@ STEPS = 2
 LARGEST_BATCH = 2
 """Two rows of a batch need padding to one length, which is what a larger batch adds."""
 
-READ_FACTS = ("lora_targets", "template_end")
+READ_FACTS = ("lora_targets", "towers", "template_end")
 """Facts that the trainer itself reads. The rulebook has judged the job by the others, and not two steps."""
 
 

@@ -28,6 +28,8 @@ SHAPES = (Shape(4, 8), Shape(2, 16))
 HIDDEN_SIZES = ("hidden_size", "n_embd", "d_model", "dim_model", "emb_dim")
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "decoder_layers", "num_decoder_layers")
 LISTS = ("layers_block_type", "layer_types")
+TEXT = "text_config"
+"""The part that describes the language model, where there are encoders of pictures or sound beside it."""
 HEADS = ("num_attention_heads", "n_head", "n_heads", "attention_heads", "num_heads", "decoder_attention_heads")
 
 WITH_HIDDEN = frozenset((*HIDDEN_SIZES, "attention_hidden_size", "embedding_size", "lru_width", "mamba_d_ssm",
@@ -200,20 +202,29 @@ def _divide(total: int, parts: int) -> list[int]:
 
 def keep_layers(config: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
     """`config` with some of its layers only, given by their numbers: whatever is listed by layer is picked."""
+    if isinstance(text := config.get(TEXT), Mapping):
+        return {**config, TEXT: keep_layers(text, kept)}
     depth = depth_of(config)
     return {name: _pick(name, value, depth, kept) for name, value in config.items()}
 
 
 def depth_of(config: Mapping[str, Any]) -> int:
     """The number of layers, 0 where the configuration does not say. Some only list what each of them is."""
+    config = _of_text(config)
     listed = next((len(config[name]) for name in LISTS if isinstance(config.get(name), list)), 0)
     return _first(config, DEPTHS, listed)
 
 
 def per_layer(config: Mapping[str, Any], layer: int) -> tuple[str, ...]:
     """All that the configuration says about one layer by itself."""
+    config = _of_text(config)
     depth = depth_of(config)
     return tuple(f"{name}={value[layer]}" for name, value in config.items() if _by_layer(name, value, depth))
+
+
+def _of_text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    text = config.get(TEXT)
+    return text if isinstance(text, Mapping) else config
 
 
 def _by_layer(name: str, value: Any, depth: int) -> bool:

@@ -147,8 +147,8 @@ def _from_config(config: PretrainedConfig, **arguments: Any) -> PreTrainedModel:
 
 
 def _try(model: PreTrainedModel) -> None:
-    ends: tuple[Any, ...] = (model.get_input_embeddings(), model.get_output_embeddings())  # type: ignore[no-untyped-call]
-    embeddings = {id(end.weight) for end in ends if end is not None}
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    embeddings = {id(each.weight) for each in model.modules() if isinstance(each, torch.nn.Embedding) or each is head}
     parameters = sum(each.numel() for each in model.parameters() if id(each) not in embeddings)
     if parameters > MOST_PARAMETERS:
         raise NoStandIn(f"{model.config.model_type} stays too large: {parameters:,} parameters beside its embeddings")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.accuracy.tokenizers import make_tokenizer
+from tests.architectures import make_architecture
 from tests.rehearsal.holding import evidence, found, hold, proved
 from tests.trainer.runs import LLAMA_TARGETS
 
@@ -76,3 +78,14 @@ def test_the_document_is_plain_json(chat_llama: Path) -> None:
     document = hold(chat_llama)
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert document["seconds"].keys() == {"stand_in", "train", "save", "prove", "total"}
+
+
+@pytest.mark.slow
+def test_adapters_leave_out_an_encoder_of_pictures(tmp_path: Path) -> None:
+    folder = make_architecture(tmp_path / "gemma3", "gemma3")
+    make_tokenizer(folder, "plain")
+    facts = {"towers": ["model.vision_tower", "model.multi_modal_projector"]}
+    document = hold(folder, "text", facts=facts, lora__target_modules="all-linear")
+    assert (document["state"], proved(document)) == ("passed", ADAPTER)
+    assert "fc1" not in evidence(document, "targets-trained")["modules"]
+    assert found(hold(folder, "text", facts={}, lora__target_modules="all-linear")) == ["trainer.target-untrained"]

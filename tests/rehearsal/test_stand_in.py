@@ -52,6 +52,16 @@ def test_a_public_model_of_real_size_gets_a_stand_in(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gemma3", "gemma4"])
+def test_of_a_language_model_with_an_encoder_of_pictures_only_some_layers_are_kept(kind: str) -> None:
+    config = AutoConfig.for_model(kind)
+    model, layers = build(config)
+    assert model.config.model_type == kind
+    assert layers.stack == "model.language_model.layers"
+    assert 0 < len(layers.stands_for) < config.get_text_config().num_hidden_layers
+
+
+@pytest.mark.slow
 def test_more_than_sixty_architectures_get_one_from_their_defaults() -> None:
     built = {kind: build(AutoConfig.for_model(kind))[0].config.model_type for kind in ARCHITECTURES}
     assert all(kind == got for kind, got in built.items()), built
