@@ -11,5 +11,6 @@ from collections.abc import Mapping
 TASKS: Mapping[str, str] = {
     "inspect": "models_catalog.inspection.inspect:inspect_folder",
     "render": "models_catalog.inspection.rendering:render",
+    "account": "jobs.preparation.account:account",
     "rehearse": "jobs.rehearsal.rehearse:rehearse",
 }
