@@ -52,10 +52,18 @@ OTHERS = (
     "roberta",
 )  # fmt: skip
 """Architectures that transformers also builds as language models, though they read both ways or translate."""
+WITH_TOWERS = ("gemma3", "gemma4")
+"""Language models with an encoder of pictures beside them, which training on text leaves alone."""
+PARTS: dict[str, dict[str, str]] = {
+    "gemma3": {"text_config": "gemma3_text", "vision_config": "siglip_vision_model"},
+    "gemma4": {"text_config": "gemma4_text", "vision_config": "gemma4_vision"},
+}
 MIXED_LAYERS = ["linear_attention", "full_attention"]
 EXCEPTIONS: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"head_dim": 4, "num_key_value_heads": 4},
     "deepseek_v3": {"head_dim": 4, "num_key_value_heads": 4},
+    "gemma3": {"mm_tokens_per_image": 4, "image_token_id": 300, "boi_token_id": 301, "eoi_token_id": 302},
+    "siglip_vision_model": {"image_size": 28, "patch_size": 14},
     "falcon": {"num_kv_heads": 1, "alibi": False, "num_key_value_heads": None, "head_dim": None},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"]},
@@ -82,7 +90,8 @@ def tiny_config(kind: str) -> Any:
     parameters = inspect.signature(configuration.__init__).parameters
     sizes = {name: size for name, size in SMALL.items() if name in parameters} | EXCEPTIONS.get(kind, {})
     tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    return configuration(**tokens, **{name: size for name, size in sizes.items() if size is not None})
+    parts = {name: tiny_config(part).to_dict() for name, part in PARTS.get(kind, {}).items()}
+    return configuration(**tokens, **parts, **{name: size for name, size in sizes.items() if size is not None})
 
 
 def make_architecture(folder: Path, kind: str) -> Path:

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from jobs.rulebook import Fix
 
+from .decisions import choose_targets
 from .failures import TrainingError, failure, template_refused
 from .folder import LINE
 from .run_file import RunFile
@@ -105,14 +106,15 @@ def require_every_target(run: RunFile, model: PeftModel) -> dict[str, int]:
     names = {targets} if isinstance(targets, str) else set(targets or ())
     modules = tuner.targeted_module_names
     counts = {target: sum(_matches(module, target) for module in modules) for target in sorted(names)}
-    lost = [] if isinstance(targets, str) else [target for target, count in counts.items() if not count]
+    named = not isinstance(choose_targets(run.settings, run.facts.get("lora_targets")).value, str)
+    lost = [target for target, count in counts.items() if named and not count]
     if lost:
         message = (
             f"{run.model_name} has no module called {', '.join(lost)}, so it would be trained without. "
             "Use the target modules that are recommended for this model."
         )
         raise failure("target-unmatched", "lora.target_modules", message, *_recommended(run))
-    return counts
+    return {target: count for target, count in counts.items() if count}
 
 
 def _matches(module: str, target: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -97,6 +99,14 @@ def choose_targets(settings: Settings, recommended: list[str] | None) -> Decisio
     if recommended:
         return Decision(recommended, f"LoRA goes on {', '.join(recommended)}, as recommended for this model.")
     return Decision("all-linear", "LoRA goes on every linear layer, because none were named.")
+
+
+def choose_left_out(towers: Sequence[str]) -> Decision[str | None]:
+    """A pattern on whole paths, as PEFT matches it, of what carries no adapter whatever it is called."""
+    if not towers:
+        return Decision(None)
+    pattern = rf"({'|'.join(map(re.escape, towers))})(\..*)?"
+    return Decision(pattern, f"LoRA leaves out {', '.join(towers)}: no text passes through there.")
 
 
 def choose_held_out(settings: Settings, rows: int) -> Decision[int]:

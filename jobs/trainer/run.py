@@ -29,6 +29,7 @@ from .decisions import (
     choose_checkpointing,
     choose_held_out,
     choose_intervals,
+    choose_left_out,
     choose_precision,
     choose_targets,
 )
@@ -221,7 +222,8 @@ def all_arguments(loaded: Loaded, run: RunFile, *, evaluates: bool) -> dict[str,
 
 def lora_arguments(loaded: Loaded, run: RunFile) -> dict[str, Any]:
     targets = loaded.settle(choose_targets(run.settings, run.facts.get("lora_targets")))
-    return {**peft_arguments(run.settings), "target_modules": targets}
+    left_out = loaded.settle(choose_left_out(run.facts.get("towers") or ()))
+    return {**peft_arguments(run.settings), "target_modules": targets, "exclude_modules": left_out}
 
 
 def early_stopping(run: RunFile) -> list[EarlyStoppingCallback]:

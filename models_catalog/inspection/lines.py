@@ -16,6 +16,8 @@ from transformers.pytorch_utils import Conv1D
 
 from jobs.rulebook.tree import LAYER
 
+from .towers import is_inside, towers
+
 Line = dict[str, Any]
 
 
@@ -26,7 +28,7 @@ def renamed_targets(config: PretrainedConfig) -> dict[str, str]:
 
 
 def module_lines(model: PreTrainedModel) -> list[Line]:
-    """Every module, and every matrix of experts or router, in the model's order."""
+    """Every module that text passes through, and every matrix of experts or router, in the model's order."""
     layers: dict[tuple[Any, ...], list[int]] = {}
     for path, facts in _every(model):
         collapsed, layer = _collapse(path)
@@ -37,9 +39,11 @@ def module_lines(model: PreTrainedModel) -> list[Line]:
 
 
 def _every(model: PreTrainedModel) -> Iterator[tuple[str, Line]]:
-    roles = _Roles(model)
+    roles, aside = _Roles(model), towers(model)
     endings = tuple(f".{ending}" for ending in set(renamed_targets(model.config).values()))
     for path, module in model.named_modules():
+        if is_inside(path, aside):
+            continue
         if path:
             yield path, _module(path, module, roles)
         for name, parameter in module.named_parameters(recurse=False):

@@ -15,6 +15,7 @@ from jobs.rulebook.tree import Module, Tree, read_modules
 from .building import CannotBuild, build, read_config
 from .lines import module_lines, renamed_targets
 from .part import Part
+from .towers import towers
 from .training import packing, untrainable
 from .widths import context_length, has_position_table, widths
 
@@ -38,6 +39,7 @@ def tree_facts(config: PretrainedConfig, model: PreTrainedModel) -> dict[str, An
         "unbuildable": "",
         "modules": lines,
         "renamed_targets": renamed,
+        "towers": list(towers(model)),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "tied_embedding": tied_embedding(model),
         "position_table": has_position_table(config, model),

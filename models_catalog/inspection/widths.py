@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from jobs.rulebook.tree import Module, Tree
 
 from ..config_numbers import numbers
+from .towers import is_inside, towers
 
 VISITED = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_top_k", "moe_k", "top_k_experts")
 _POSITIONS = re.compile(r"pos|wpe", re.IGNORECASE)
@@ -27,13 +29,16 @@ def has_position_table(config: PretrainedConfig, model: PreTrainedModel) -> bool
     """Positions are looked up in a table, learned or reckoned once, and a later one raises an index error."""
     if config.model_type in TABLE_IN_CODE:
         return True
-    embeddings = [_leaf(path) for path, module in model.named_modules() if isinstance(module, nn.Embedding)]
-    buffers = [_leaf(path) for path, table in model.named_buffers() if table.dim() == 2]
-    return any(_POSITIONS.search(name) for name in embeddings) or any(name in _TABLES for name in buffers)
+    embeddings = (path for path, module in model.named_modules() if isinstance(module, nn.Embedding))
+    buffers = (path for path, table in model.named_buffers() if table.dim() == 2)
+    aside = towers(model)
+    return any(_POSITIONS.search(name) for name in _leaves(embeddings, aside)) or any(
+        name in _TABLES for name in _leaves(buffers, aside)
+    )
 
 
-def _leaf(path: str) -> str:
-    return path.rpartition(".")[2]
+def _leaves(paths: Iterable[str], aside: tuple[str, ...]) -> list[str]:
+    return [path.rpartition(".")[2] for path in paths if not is_inside(path, aside)]
 
 
 def widths(config: PretrainedConfig, model: PreTrainedModel, tree: Tree) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from itertools import combinations, cycle
 from typing import Any
 
 from jobs.rulebook.settings_table import SETTINGS, Kind, Setting
-from tests.architectures import DECODERS, OTHERS
+from tests.architectures import DECODERS, OTHERS, WITH_TOWERS
 
 from . import shapes, tokenizers
 from .case import Case, json_lines
@@ -61,7 +61,7 @@ _WAYS: tuple[tuple[str, Mapping[str, Any]], ...] = (
 def by_architecture() -> Iterator[Case]:
     """Each architecture as it is recommended, and in two more ways, taken in turn."""
     ways = cycle(_WAYS[1:])
-    for kind in (*DECODERS, *OTHERS):
+    for kind in (*DECODERS, *OTHERS, *WITH_TOWERS):
         yield case(f"arch/{kind}/recommended", "text", kind)
         for shape, changes in (next(ways), next(ways)):
             yield case(f"arch/{kind}/{shape}/{_said(changes)}", shape, kind, **changes)

@@ -148,8 +148,12 @@ class Portal:
 
 
 def _finding(told: Mapping[str, Any]) -> Finding:
-    fixes = tuple(Fix(fix["label"], fix["changes"]) for fix in told["fixes"])
+    fixes = tuple(Fix(fix["label"], dict(_as_read(fix["changes"]))) for fix in told["fixes"])
     return Finding(told["code"], Severity(told["severity"]), told["field"], told["message"], fixes)
+
+
+def _as_read(changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from ((path, tuple(value) if isinstance(value, list) else value) for path, value in changes.items())
 
 
 def write_run(folder: Path, case: Case, verdict: Verdict, model: Path) -> dict[str, Any]:

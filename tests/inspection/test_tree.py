@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from models_catalog.inspection.tree import look_at_tree
+from tests.architectures import WITH_TOWERS, tiny_config
 
 
 def config(folder: Path, **values: Any) -> Path:
@@ -99,3 +100,17 @@ def test_a_model_that_reads_in_both_directions_cannot_learn_to_write(tmp_path: P
 
 def test_the_same_model_as_a_decoder_reads_in_one(tmp_path: Path) -> None:
     assert "directions" not in look_at_tree(config(tmp_path, **BERT, is_decoder=True)).facts["untrainable"]
+
+
+@pytest.mark.parametrize("kind", WITH_TOWERS)
+def test_an_encoder_of_pictures_beside_a_language_model_gets_no_adapters(tmp_path: Path, kind: str) -> None:
+    facts = look_at_tree(config(tmp_path, **tiny_config(kind).to_dict())).facts
+    assert "model.vision_tower" in facts["towers"]
+    assert not [line["path"] for line in facts["modules"] if "vision" in line["path"]]
+    assert {"q_proj", "down_proj"} <= set(facts["lora_targets"])
+    assert not {"fc1", "fc2", "out_proj", "linear"} & set(facts["lora_targets"])
+    assert facts["position_table"] is False
+
+
+def test_a_language_model_alone_has_no_towers(tmp_path: Path) -> None:
+    assert look_at_tree(config(tmp_path, **LLAMA)).facts["towers"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from jobs.trainer.decisions import (
     choose_checkpointing,
     choose_held_out,
     choose_intervals,
+    choose_left_out,
     choose_padding,
     choose_precision,
     choose_targets,
@@ -102,6 +104,16 @@ def test_the_balance_loss_is_turned_off_only_where_it_would_crash() -> None:
     assert choose_aux_loss(SimpleNamespace(**mixture, num_experts=8)).value is None
     assert choose_aux_loss(SimpleNamespace(**mixture | {"router_aux_loss_coef": 0.0})).value is None
     assert choose_aux_loss(SimpleNamespace()).value is None
+
+
+def test_no_adapter_goes_where_no_text_passes() -> None:
+    pattern = choose_left_out(["model.vision_tower", "model.projector"]).value
+    assert pattern is not None
+    assert re.fullmatch(pattern, "model.vision_tower.layers.0.q_proj")
+    assert re.fullmatch(pattern, "model.projector")
+    assert not re.fullmatch(pattern, "model.language_model.layers.0.q_proj")
+    assert not re.fullmatch(pattern, "model.projectors.q_proj")
+    assert choose_left_out(()).value is None
 
 
 @pytest.mark.parametrize(
