@@ -97,7 +97,7 @@ def _worded(value: Any) -> str:
         case list() if all(isinstance(each, str | int | float) for each in value):
             return names([_worded(each) if not isinstance(each, str) else each for each in value])
         case dict():
-            return names([f"{name.replace('_', ' ')} {_worded(each)}" for name, each in value.items()])
+            return names([f"{name} × {_worded(each)}" for name, each in value.items()])
     text = str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 

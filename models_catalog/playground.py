@@ -22,6 +22,8 @@ SECONDS = 5.0
 PER_MINUTE = 120
 MOST_TOKENS = 3000
 """Drawn on the page; the count is of all."""
+PART = "·"
+"""Stands for a token that only goes on with the character of the one before it."""
 DATASETS, ROWS = 10, 5
 UNANSWERED = {
     "absent": "The helper process that runs chat templates is not there just now, so nothing can be rendered. "
@@ -44,7 +46,7 @@ class Token:
 
     @property
     def seen(self) -> str:
-        return self.text.replace("\n", "↵\n")
+        return self.text.replace("\n", "↵\n") or PART
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,19 @@ def _tokens(
     listed = [
         {
             "id": number,
-            "text": text[span[0] : span[1]] if span else tokenizer.decode([number]),
+            "text": text[max(span[0], begun) : span[1]] if span else tokenizer.decode([number]),
             "special": number in special,
             "turn": _turn_at(span, ends),
             "trained": bool(mask[place]) if mask else None,
         }
-        for place, (number, span) in enumerate(zip(ids[:MOST_TOKENS], spans, strict=False))
+        for place, (number, span, begun) in enumerate(zip(ids[:MOST_TOKENS], spans, _begun(spans), strict=False))
     ]
     return {"text": text, "tokens": listed, "count": len(ids), "notes": list(_notes(len(ids), max_length))}
+
+
+def _begun(spans: Sequence[tuple[int, int] | None]) -> Iterator[int]:
+    """For each token how far the text was written before it. Of tokens that share a character the first one has it."""
+    return accumulate((span[1] if span else 0 for span in spans), max, initial=0)
 
 
 def _notes(count: int, max_length: int | None) -> Iterator[str]:

@@ -48,6 +48,12 @@ def test_the_text_and_its_tokens_are_exact(tmp_path: Path) -> None:
     assert answer["count"] == len(answer["tokens"])
 
 
+def test_a_character_of_several_tokens_is_shown_once(tmp_path: Path) -> None:
+    answer = shown(make_tokenizer(tmp_path, CHATML), [{"role": "user", "content": "naïve 🦜"}])
+    assert "" in [token["text"] for token in answer["tokens"]]
+    assert "".join(token["text"] for token in answer["tokens"]) == answer["text"]
+
+
 @pytest.mark.parametrize("template", [CHATML, published("qwen3"), published("phi3"), published("llama3")])
 def test_each_token_belongs_to_its_turn(tmp_path: Path, template: str) -> None:
     special = ("<|im_start|>", "<|im_end|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|eot_id|>")

@@ -47,6 +47,10 @@ function showLog(text) {
   if (follow.checked) log.scrollTop = log.scrollHeight;
 }
 
+function showWhetherEmpty() {
+  byId("chart-empty").hidden = chart.points > 0;
+}
+
 function take(news) {
   if (news.reset) chart.clear();
   for (const event of news.events) {
@@ -57,7 +61,8 @@ function take(news) {
   if (news.log !== undefined) showLog(news.log);
   showProgress(news);
   showMetrics(news.metrics);
-  byId("chart-empty").hidden = chart.points > 0;
+  for (const id of ["job-loss", "job-log", "job-numbers"]) byId(id).hidden = !news.attempt;
+  showWhetherEmpty();
   if (news.state !== state) {
     state = news.state;
     htmx.trigger(live, "statechange");
@@ -88,6 +93,7 @@ async function loop() {
 }
 
 byId("log-scale").addEventListener("change", (event) => (chart.logarithmic = event.target.checked));
+live.addEventListener("htmx:afterRequest", showWhetherEmpty);
 follow.addEventListener("change", () => follow.checked && (log.scrollTop = log.scrollHeight));
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && timer) {

@@ -7,7 +7,8 @@ function read(token) {
   box.querySelector(".is-read")?.classList.remove("is-read");
   token.classList.add("is-read");
   const tokens = [...box.children];
-  const marks = [token.matches(".is-special") && "special", token.matches(".is-trained") && "trained"].filter(Boolean);
+  const marks = [token.matches(".is-special") && "special", token.matches(".is-trained") && "trained",
+    token.matches(".is-part") && "goes on with the character before it"].filter(Boolean);
   const text = JSON.stringify(token.textContent.replaceAll("↵\n", "\n"));
   box.parentElement.querySelector("[data-token-reading]").value =
     [`Token ${tokens.indexOf(token) + 1} of ${tokens.length}: ${text}`, `id ${token.title}`, ...marks].join(" · ");
