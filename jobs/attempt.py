@@ -25,9 +25,9 @@ from .database_away import keep_trying, unless_away
 from .machine import gpu_count
 from .models import Job, State
 from .outcomes import conclude, explain, fail
-from .progress import Progress
+from .progress import Progress, starts_again
 from .review import review_job
-from .run_folder import RunFolder
+from .run_folder import Event, RunFolder
 from .run_inputs import run_file
 from .services import move, record, ring
 
@@ -166,10 +166,16 @@ class Attempt:
             events, cursor = self.folder.events(cursor)
             for event in events:
                 self.progress.add(event)
+                self._note(event)
             if code is not None and not events:
                 return code
             self.beat(**self.progress.row())
             time.sleep(0 if events else POLL)
+
+    def _note(self, event: Event) -> None:
+        """A run that starts again with smaller batches stands among the changes of its job."""
+        if told := starts_again(event):
+            keep_trying(lambda: move(self.job, State.RUNNING, reason=told))
 
     def beat(self, **row: Any) -> None:
         """Once a second: see whether to stop, write what is new about the row, keep the lease. Raises Stopped."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .models import Job
-from .progress import MEASURES
+from .progress import MEASURES, starts_again
 from .run_folder import Event, RunFolder
 
 
@@ -16,9 +16,14 @@ def curve(job: Job, most_points: int) -> list[dict[str, Any]]:
 
 
 def points(events: Iterable[Event]) -> list[dict[str, Any]]:
-    """One point for each step, with the loss of an evaluation on the step it was made after."""
+    """One point for each step, with the loss of an evaluation on the step it was made after.
+
+    A run that starts again with smaller batches has only the points of its second try.
+    """
     by_step: dict[int, dict[str, Any]] = {}
     for event in events:
+        if starts_again(event):
+            by_step.clear()
         if event.get("event") in ("step", "eval"):
             point = by_step.setdefault(event["step"], {"step": event["step"]})
             point |= {name: event[name] for name in MEASURES if name in event}

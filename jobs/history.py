@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 
 from .models import Job, State
+from .predicted import LEARNT, as_it_ran, is_comparable
 from .rulebook.estimate import estimate, kind_of, work_of_a_step
 
 MOST_JOBS = 200
 MOST_OF_A_KIND = 20
-LEARNT = ("memory_history", "pace_history")
 
 
 def history_facts() -> dict[str, Any]:
@@ -24,12 +24,14 @@ def history_facts() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _history(machine: str, *, minute: int) -> dict[str, Any]:
-    """Newest first. What was predicted is reckoned again by today's formula from what was known at submit."""
+    """Newest first. What was predicted is reckoned again by today's formula, from what was known at submit and ran."""
     memory: dict[str, list[list[int]]] = defaultdict(list)
     pace: dict[str, list[list[float]]] = defaultdict(list)
     done = Job.objects.filter(machine=machine, state=State.SUCCEEDED, result__has_key="measured")
     for facts, result in done.order_by("-pk").values_list("facts", "result")[:MOST_JOBS]:
-        known = {name: value for name, value in facts.items() if name not in LEARNT}
+        if not is_comparable(result):
+            continue
+        known = {name: value for name, value in as_it_ran(facts, result).items() if name not in LEARNT}
         measured, kind = result["measured"], kind_of(known)
         predicted = estimate(known).memory_bytes
         if predicted and measured.get("memory_bytes") and len(memory[kind]) < MOST_OF_A_KIND:

@@ -9,6 +9,7 @@ from typing import Any
 from finetune_site.problems import Problem, new_reference
 
 from .models import Job, State
+from .predicted import predicted
 from .progress import Progress
 from .rulebook import Finding, Severity
 from .run_folder import RunFolder
@@ -57,7 +58,9 @@ def fail(job: Job, error: dict[str, Any], **changes: Any) -> None:
 
 def _succeed(job: Job, progress: Progress, result: dict[str, Any]) -> None:
     reached = _reached(job, progress)
-    move(job, State.SUCCEEDED, **{**reached, "result": {**reached["result"], **result}})
+    came_out = {**reached["result"], **result}
+    came_out["predicted"] = predicted(job.facts, came_out)
+    move(job, State.SUCCEEDED, **{**reached, "result": came_out})
 
 
 def _reached(job: Job, progress: Progress) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from .predicted import SMALLER_BATCH
 from .run_folder import Event
 
 MEASURES = ("loss", "eval_loss", "learning_rate", "grad_norm", "epoch", "rewards/accuracies", "rewards/margins")
@@ -18,6 +19,13 @@ PREPARED = (
     "precision",
     "reasons",
 )
+
+
+def starts_again(event: Event) -> str:
+    """What the trainer says when it goes back to the first step, with smaller batches; else nothing."""
+    if event.get("event") != "findings":
+        return ""
+    return next((str(each["message"]) for each in event.get("findings", ()) if each["code"] == SMALLER_BATCH), "")
 
 
 class Progress:
@@ -45,6 +53,8 @@ class Progress:
                 self._add_step(event)
             case "findings":
                 self.result["findings"] = [*self.result.get("findings", []), *event.get("findings", [])]
+                if starts_again(event):
+                    self.step, self.metrics, self._first, self._latest = 0, {}, None, None
             case "failed":
                 self.failure = event.get("finding")
 

@@ -15,6 +15,7 @@ from .artifact_files import artifact_path, send_all, send_file
 from .display import rows
 from .filters import PageFilter
 from .models import Job
+from .predicted import compared, retried
 from .services import HasEnded, Refused
 from .services import cancel as cancel_job
 from .services import retry as retry_job
@@ -47,6 +48,8 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
         "artifacts": job.result.get("artifacts", []),
         "rehearsal": rehearsal_of(job),
         "tries": TRIES,
+        "compared": compared(job),
+        "retried": retried(job),
     }
     return render(request, "jobs/detail.html", page)
 

@@ -311,9 +311,9 @@ AS_GOOD_AS = 3
 def kind_of(facts: Mapping[str, Any] | Facts) -> str:
     """What jobs have in common whose memory and pace can be held against each other."""
     device = "gpu" if facts.get("gpus") else "cpu"
-    return (
-        f"{device} {facts.get('method')} {'lora' if facts.get('lora_enabled') else 'full'} {facts.get('quantization')}"
-    )
+    trained = "lora" if facts.get("lora_enabled") else "full"
+    activations = "checkpointed" if facts.get("gradient_checkpointing") else "kept"
+    return f"{device} {facts.get('method')} {trained} {facts.get('quantization')} {activations}"
 
 
 def correction(jobs: Sequence[Sequence[float]]) -> float:

@@ -34,6 +34,8 @@ class Meter(TrainerCallback):
         self.baseline = 0 if torch.cuda.is_available() else psutil.Process().memory_info().rss
         self.load_peak = self.train_peak = 0
         self.seconds_before: float | None = None
+        self.train_seconds: float | None = None
+        self.batch: tuple[int, int] | None = None
         self.tokens = 0
         self.steps = 0
         self._step_began: float | None = None
@@ -42,6 +44,7 @@ class Meter(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.seconds_before = time.monotonic() - self.started
+        self.batch = args.per_device_train_batch_size, args.gradient_accumulation_steps
         self.load_peak = peak()
         forget_peak()
 
@@ -65,6 +68,7 @@ class Meter(TrainerCallback):
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.train_peak = peak()
+        self.train_seconds = time.monotonic() - self.started - (self.seconds_before or 0)
 
     @property
     def whole_peak(self) -> int:
@@ -84,7 +88,10 @@ class Meter(TrainerCallback):
             "load_bytes": max(0, self.load_peak - self.baseline),
             "baseline_bytes": self.baseline,
             "reserved_bytes": torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None,
+            "batch_size": self.batch[0] if self.batch else None,
+            "gradient_accumulation": self.batch[1] if self.batch else None,
             "seconds_before": _rounded(self.seconds_before),
+            "train_seconds": _rounded(self.train_seconds),
             "first_step_seconds": _rounded(self._first),
             "seconds_per_step": _rounded(per_step),
             "steps_timed": len(self._later),

@@ -50,8 +50,8 @@ def with_smaller_batch(run: RunFile) -> tuple[RunFile, Finding]:
         "training.auto_find_batch_size": False,  # once only
     }
     message = (
-        f"The memory did not suffice for batches of {before} rows, so the run was started a second time with batches "
-        f"of {batch} and {accumulation} accumulated: every step still sees the same number of rows."
+        f"Batches of {before} rows did not fit into memory, so the run started again with batches of {batch} and "
+        f"{accumulation} of them accumulated: every step still sees the same number of rows."
     )
     finding = Finding("trainer.smaller-batch", Severity.WARNING, "training.batch_size", message)
     return RunFile(**{**run.model_dump(), "spec": run.choices.changed(changes).spec()}), finding

@@ -44,6 +44,13 @@ match how:
     case "succeeds":
         say("step", step=2, total_steps=2, loss=1.5, learning_rate=0.1)
         finish()
+    case "finds no memory at first":
+        told = "Batches of 4 rows did not fit into memory."
+        finding = {"code": "trainer.smaller-batch", "severity": "warning", "field": None, "message": told}
+        say("findings", findings=[finding | {"fix": None, "fixes": []}])
+        say("step", step=1, total_steps=2, loss=1.9, learning_rate=0.1)
+        say("step", step=2, total_steps=2, loss=1.5, learning_rate=0.1)
+        finish()
     case "fails":
         say(
             "failed",

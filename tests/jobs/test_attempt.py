@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError
@@ -15,6 +16,7 @@ from datasets_app.models import Dataset
 from jobs import attempt as attempt_module
 from jobs import services
 from jobs.attempt import Attempt, Downloading, write_whole
+from jobs.curves import curve
 from jobs.models import Job, State
 from jobs.rulebook import read
 from jobs.run_folder import RunFolder, hold
@@ -79,6 +81,28 @@ def test_the_rows_left_out_are_said_in_the_result(monkeypatch):
 def test_the_trainer_holds_the_lock_too(monkeypatch):
     """So that nothing takes the job for dead while only its supervisor is."""
     assert run(make_claimed(), "succeeds", monkeypatch).result["held"] is True
+
+
+def test_a_run_that_starts_again_with_smaller_batches_says_so_among_its_changes(monkeypatch):
+    job = run(make_claimed(), "finds no memory at first", monkeypatch)
+    assert states(job) == ["queued", "preparing", "running", "running", "succeeded"]
+    assert job.transitions.all()[3].reason == "Batches of 4 rows did not fit into memory."
+    assert job.result["findings"][0]["code"] == "trainer.smaller-batch"
+    assert [point["loss"] for point in curve(job, 100)] == [1.9, 1.5], "the first try is no part of the curve"
+
+
+def test_what_was_predicted_is_kept_beside_what_came_out(monkeypatch):
+    job = run(make_claimed(), "succeeds", monkeypatch)
+    assert set(job.result["predicted"]) == {"memory_bytes", "tokens_per_step", "seconds_per_step", "seconds"}
+
+
+def test_a_job_whose_disk_has_filled_up_since_is_refused(monkeypatch):
+    job = make_claimed(size_bytes=10**6)
+    job.base_model.parameters = 10**6
+    job.base_model.save()
+    monkeypatch.setattr("jobs.machine.shutil.disk_usage", lambda folder: SimpleNamespace(free=10**6))
+    run(job, "succeeds", monkeypatch)
+    assert (job.state, job.error["code"]) == (State.REFUSED, "disk.run-too-large")
 
 
 def test_the_trainers_words_are_in_the_log(monkeypatch):

@@ -31,9 +31,9 @@ def make_done(**changes):
 def test_a_finished_job_tells_its_error_and_its_pace():
     make_done()
     facts = history.history_facts()
-    ((predicted, measured),) = facts["memory_history"]["cpu sft lora none"]
+    ((predicted, measured),) = facts["memory_history"]["cpu sft lora none checkpointed"]
     assert measured == 2 * 10**9 and predicted > 10**8
-    ((work, seconds),) = facts["pace_history"]["cpu sft lora none"]
+    ((work, seconds),) = facts["pace_history"]["cpu sft lora none checkpointed"]
     assert work > 0 and seconds == 3.0
 
 
@@ -48,3 +48,28 @@ def test_it_is_looked_up_once_a_minute(django_assert_num_queries):
     history.history_facts()
     with django_assert_num_queries(0):
         history.history_facts()
+
+
+def test_a_run_that_went_on_with_smaller_batches_counts_as_it_ran():
+    """Held against the batch that found no memory, it would teach that everything takes half."""
+    usual, smaller = {**MEASURED, "batch_size": 4}, {**MEASURED, "batch_size": 1, "gradient_accumulation": 4}
+    make_done(result={"measured": usual})
+    make_done(result={"measured": smaller})
+    told = history.history_facts()
+    (newest, _), (first, _) = told["memory_history"]["cpu sft lora none checkpointed"]
+    assert newest < 0.7 * first
+    (work_of_newest, _), (work_of_first, _) = told["pace_history"]["cpu sft lora none checkpointed"]
+    assert work_of_newest == work_of_first, "a step still sees the same rows"
+
+
+def test_a_run_of_which_nobody_knows_the_batch_tells_nothing():
+    make_done(result={"measured": MEASURED, "findings": [{"code": "trainer.smaller-batch", "message": "Again."}]})
+    assert history.history_facts()["memory_history"] == {}
+
+
+def test_runs_with_and_without_checkpointing_are_not_mixed():
+    make_done()
+    make_done(facts={**World().known(read(spec(**{"training.gradient_checkpointing": False}))), "given": []})
+    assert set(history.history_facts()["memory_history"]) == {
+        "cpu sft lora none checkpointed", "cpu sft lora none kept"
+    }  # fmt: skip

@@ -188,13 +188,13 @@ def test_quantized_weights_are_the_smallest_part_they_can_be() -> None:
     assert quantized < whole / 2
 
 
-KIND = "cpu sft lora none"
+KIND = "cpu sft lora none checkpointed"
 
 
 def test_memory_is_corrected_by_earlier_jobs_of_the_same_kind() -> None:
     plain = reckoned().memory_bytes
     higher = reckoned({"memory_history": {KIND: [[10**9, 12 * 10**8]] * 20}})
-    other = reckoned({"memory_history": {"gpu dpo full none": [[10**9, 2 * 10**9]] * 20}})
+    other = reckoned({"memory_history": {"gpu dpo full none kept": [[10**9, 2 * 10**9]] * 20}})
     assert plain and higher.memory_bytes
     assert higher.memory_bytes / plain == pytest.approx(1.2 ** (20 / 23), rel=0.001)
     assert higher.error_so_far == "20 jobs of this kind here: the formula was off by -17% … -17%."
