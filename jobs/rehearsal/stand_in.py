@@ -142,6 +142,8 @@ def _random_model(config: PretrainedConfig) -> PreTrainedModel:
 
 
 def _from_config(config: PretrainedConfig, **arguments: Any) -> PreTrainedModel:
+    """Without the kernels that config.json may ask for: they need a GPU."""
+    config._attn_implementation = None
     model: PreTrainedModel = AutoModelForCausalLM.from_config(config, **arguments)  # type: ignore[no-untyped-call]
     return model
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -79,6 +79,30 @@ def _automatic_precision(machine: Machine) -> tuple[str, str]:
     if machine.bf16:
         return "bf16", f"Computing in bf16, which {machine.name} does natively."
     return "fp16", f"Computing in fp16, because {machine.name} has no bf16."
+
+
+_PLAIN = ("eager", "sdpa")
+"""Ways to compute attention that torch brings along."""
+
+
+def choose_attention(
+    asked: str | None, machine: Machine, precision: Precision, packages: Collection[str]
+) -> Decision[str | None]:
+    """What config.json asks for, where it can run; some public models ask for kernels that need a package or a GPU.
+
+    None leaves it to transformers, which takes sdpa where the architecture has it.
+    """
+    if asked is None or asked in _PLAIN:
+        return Decision(asked)
+    if not machine.gpu:
+        why = "it does not train on a processor"
+    elif asked.startswith("flash_attention") and "flash_attn" not in packages:
+        why = "the package flash_attn is not installed"
+    elif asked.startswith("flash_attention") and precision.weights == "float32":
+        why = "it computes in 16 bits only, and these weights are in fp32"
+    else:
+        return Decision(asked, f"Attention is computed by {asked}, as config.json asks for.")
+    return Decision(None, f"config.json asks for {asked}, but {why}; torch's own attention is used.")
 
 
 def choose_checkpointing(settings: Settings, *, supported: bool) -> Decision[bool]:

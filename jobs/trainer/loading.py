@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
-from .decisions import Decision, Machine, Precision, SpecialTokens, choose_padding
+from .decisions import Decision, Machine, Precision, SpecialTokens, choose_attention, choose_padding
 from .failures import failure
 from .folder import ROWS_FILE
 from .run_file import RunFile
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = {
     "messages": {"messages"},
@@ -45,6 +51,7 @@ def load_model(run: RunFile, precision: Precision) -> PreTrainedModel:
         raise failure("model-missing", "model.name", message)
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
+        config=_config(folder, precision),
         dtype=getattr(torch, precision.weights),
         quantization_config=_quantization(run.settings["quantization"], precision),
         use_safetensors=True,
@@ -55,6 +62,17 @@ def load_model(run: RunFile, precision: Precision) -> PreTrainedModel:
     _refuse_random_weights(run.model_name, sorted(report["missing_keys"]))
     _mend_generation(model)
     return model
+
+
+def _config(folder: Path, precision: Precision) -> PretrainedConfig:
+    """config.json, without kernels that cannot run here."""
+    config: PretrainedConfig = AutoConfig.from_pretrained(folder)
+    installed = [name for name in ("flash_attn",) if find_spec(name)]
+    attention = choose_attention(config._attn_implementation, this_machine(), precision, installed)
+    config._attn_implementation = attention.value
+    if attention.reason:
+        logger.info(attention.reason)
+    return config
 
 
 def _quantization(kind: str, precision: Precision) -> BitsAndBytesConfig | None:

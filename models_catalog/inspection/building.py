@@ -37,6 +37,7 @@ def build(config: PretrainedConfig) -> PreTrainedModel:
         raise CannotBuild("It is an encoder-decoder; SFT and DPO train decoders.")
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise CannotBuild(f"{config.model_type} does not write text: transformers has no language model of that kind.")
+    config._attn_implementation = None  # kernels that config.json asks for may be missing here, and none is run
     try:
         with torch.device("meta"):
             model: PreTrainedModel = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]

@@ -9,7 +9,9 @@ import pytest
 
 from jobs.trainer.decisions import (
     Machine,
+    Precision,
     SpecialTokens,
+    choose_attention,
     choose_aux_loss,
     choose_checkpointing,
     choose_held_out,
@@ -129,3 +131,26 @@ def test_padding_is_a_token_that_the_model_knows(tokens: SpecialTokens, padding:
     decision = choose_padding(tokens, fallback="!")
     assert decision.value == padding
     assert (decision.reason is None) == (padding == "<pad>")
+
+
+HALF, FULL = Precision("bfloat16", "bfloat16"), Precision("float32", "bfloat16")
+FLASH = "flash_attention_2"
+
+
+@pytest.mark.parametrize(
+    ("asked", "machine", "precision", "packages", "value", "said"),
+    [
+        (None, PROCESSOR, HALF, (), None, None),
+        ("eager", PROCESSOR, HALF, (), "eager", None),
+        (FLASH, PROCESSOR, HALF, ("flash_attn",), None, "does not train on a processor"),
+        ("flex_attention", PROCESSOR, HALF, (), None, "does not train on a processor"),
+        (FLASH, NEW_GPU, HALF, (), None, "the package flash_attn is not installed"),
+        (FLASH, NEW_GPU, FULL, ("flash_attn",), None, "in 16 bits only"),
+        (FLASH, NEW_GPU, HALF, ("flash_attn",), FLASH, "as config.json asks"),
+        ("flex_attention", NEW_GPU, FULL, (), "flex_attention", "as config.json asks"),
+    ],
+)
+def test_attention_that_cannot_run_here_is_replaced(asked, machine, precision, packages, value, said):
+    decision = choose_attention(asked, machine, precision, packages)
+    assert decision.value == value
+    assert decision.reason is None if said is None else said in decision.reason
