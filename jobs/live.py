@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from finetune_site.people import PersonRequest
 
 from .models import Job
-from .run_folder import RunFolder
+from .progress import starts_again
+from .run_folder import Event, RunFolder
 
 LOG_BYTES = 48_000
 DRAWN = ("step", "eval", "stage")
@@ -24,7 +25,7 @@ def events(request: PersonRequest, pk: int) -> HttpResponse:
     same = request.GET.get("attempt") == str(job.attempt)
     after = _number(request.GET.get("after")) if same else 0
     found, cursor = RunFolder(job.run_dir).events(after)
-    drawn = [event for event in found if event.get("event") in DRAWN]
+    drawn = [_drawn(event) for event in found if event.get("event") in DRAWN or starts_again(event)]
     news = {"attempt": job.attempt, "after": cursor, "reset": not same, "more": bool(found), "events": drawn}
     return JsonResponse(news | _row(job) | _log(job, request.GET.get("log", "")))
 
@@ -34,6 +35,11 @@ def log(request: PersonRequest, pk: int) -> HttpResponse:
     """The whole end of the log as plain text."""
     job = get_object_or_404(Job.objects.visible_to(request.user), pk=pk)
     return HttpResponse(RunFolder(job.run_dir).log_tail(20 * LOG_BYTES), content_type="text/plain; charset=utf-8")
+
+
+def _drawn(event: Event) -> Event:
+    """A run that goes back to its first step says so in findings; the page only needs to know that."""
+    return {"event": "again"} if starts_again(event) else event
 
 
 def _number(text: str | None) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import humanize
 
-from .models import Job
+from .models import Job, State
 from .rulebook.estimate import Estimate, estimate
 
 SMALLER_BATCH = "trainer.smaller-batch"
@@ -58,7 +59,10 @@ def compared(job: Job) -> list[Compared]:
 
 def retried(job: Job) -> str:
     """What is said about a run that found no memory at first, or nothing."""
-    return next((each["message"] for each in _findings(job.result) if each["code"] == SMALLER_BATCH), "")
+    again = State.RUNNING, State.RUNNING
+    told = (each["message"] for each in _findings(job.result) if each["code"] == SMALLER_BATCH)
+    noted = (each.reason for each in job.transitions.all() if (each.from_state, each.to_state) == again)
+    return next(chain(told, noted), "")
 
 
 def _went_on_smaller(result: Mapping[str, Any]) -> bool:

@@ -104,6 +104,28 @@ def test_the_page_turns_itself_when_the_job_ends(browse: OpenPage, owner: User, 
     assert points(page) == 1
 
 
+def test_a_run_that_starts_again_draws_its_curve_anew_and_says_why(browse: OpenPage, owner: User, job: Job) -> None:
+    told = "The memory did not suffice for batches of 4 rows."
+    tell(job, step(1), step(2))
+    page = browse(owner, f"/jobs/{job.pk}/")
+    expect(page.locator("loss-chart")).to_have_attribute("aria-label", re.compile("over 2 points"))
+    move(job, State.RUNNING, reason=told)
+    tell(job, {"event": "findings", "findings": [{"code": "trainer.smaller-batch", "message": told}]}, step(1, 4.0))
+    expect(page.locator("loss-chart")).to_have_attribute("aria-label", re.compile("over 1 points: 4.000 at step 1"))
+    expect(page.locator("#job-progress .finding-warning")).to_have_text(told)
+
+
+def test_a_job_that_has_not_begun_shows_no_empty_curve(browse: OpenPage, owner: User) -> None:
+    job = make_job(owner)
+    page = browse(owner, f"/jobs/{job.pk}/")
+    expect(page.locator("#connection")).to_have_text("live")
+    expect(page.locator("loss-chart")).to_be_hidden()
+    move(job, State.RUNNING, attempt=1)
+    tell(job, step(1))
+    expect(page.locator("loss-chart")).to_be_visible()
+    expect(page.locator("#job-state")).to_have_text("Training")
+
+
 def test_cancelling_asks_first(browse: OpenPage, owner: User) -> None:
     job = make_job(owner)
     page = browse(owner, f"/jobs/{job.pk}/")

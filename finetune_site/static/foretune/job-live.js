@@ -54,6 +54,7 @@ function showWhetherEmpty() {
 function take(news) {
   if (news.reset) chart.clear();
   for (const event of news.events) {
+    if (event.event === "again") chart.clear();
     if (event.event === "step" && event.loss != null) chart.addStep(event.step, event.loss);
     if (event.event === "eval" && event.eval_loss != null) chart.addEval(event.step, event.eval_loss);
   }
@@ -63,7 +64,7 @@ function take(news) {
   showMetrics(news.metrics);
   for (const id of ["job-loss", "job-log", "job-numbers"]) byId(id).hidden = !news.attempt;
   showWhetherEmpty();
-  if (news.state !== state) {
+  if (news.state !== state || news.events.some((event) => event.event === "again")) {
     state = news.state;
     htmx.trigger(live, "statechange");
   }
@@ -93,7 +94,7 @@ async function loop() {
 }
 
 byId("log-scale").addEventListener("change", (event) => (chart.logarithmic = event.target.checked));
-live.addEventListener("htmx:afterRequest", showWhetherEmpty);
+document.addEventListener("htmx:oobAfterSwap", showWhetherEmpty);
 follow.addEventListener("change", () => follow.checked && (log.scrollTop = log.scrollHeight));
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && timer) {
