@@ -60,6 +60,7 @@ class Dataset(models.Model):
     touched_at = models.DateTimeField(default=timezone.now, help_text="When its reader last gave a sign of life.")
     read_bytes = models.BigIntegerField(default=0, help_text="How far its reader has come.")
     format = models.CharField(max_length=20, choices=Format, default=Format.UNKNOWN)
+    container = models.JSONField(default=dict, help_text="Kind of file, compression, encoding, and notes on them.")
     conversational = models.BooleanField(
         default=False, help_text="Rows are lists of messages rather than plain strings."
     )

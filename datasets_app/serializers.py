@@ -20,6 +20,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset as its owner sees it."""
 
     rows = serializers.IntegerField(help_text="Rows of the file, good and bad.")
+    container = serializers.DictField(help_text="Kind of file, compression, encoding, and notes for its owner.")
     stats = serializers.DictField(help_text="Lengths in characters, turns, roles, bad rows by code.")
     columns = serializers.ListField(child=serializers.CharField(), help_text="The first hundred.")
     problems = RowProblemSerializer(many=True, help_text="The first hundred bad rows.")
@@ -32,8 +33,8 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     class Meta:
         model = Dataset
         fields = [
-            "id", "name", "file_name", "status", "format", "conversational", "columns", "rows", "bad_rows", "stats",
-            "problems", "problem_count", "error", "size_bytes", "sha256", "created_at", "original",
+            "id", "name", "file_name", "status", "container", "format", "conversational", "columns", "rows", "bad_rows",
+            "stats", "problems", "problem_count", "error", "size_bytes", "sha256", "created_at", "original",
             "version", "parent", "change", "report", "notes",
         ]  # fmt: skip
         read_only_fields = fields

@@ -20,7 +20,7 @@ from jobs.rulebook.findings import Finding, Severity
 
 from .models import Dataset
 from .preview import shown
-from .reading import Reading, read_file, storable
+from .reading import Reading, Unreadable, container_of, read_file, storable
 from .uploads import Arrived, received
 from .version_files import write_version
 
@@ -125,6 +125,9 @@ def read_dataset(dataset_id: int) -> None:
         if dataset.change and not dataset.sha256:
             write_version(dataset, _sign_of_life(dataset))
         _keep(dataset, read_file(dataset.path, _sign_of_life(dataset)))
+    except Unreadable as unreadable:
+        finding = Finding(f"dataset.{unreadable.code}", Severity.ERROR, "file", str(unreadable))
+        _waiting(dataset).update(status=Dataset.Status.FAILED, error=finding.as_dict())
     except Exception as error:
         _fail(dataset, error)
 
@@ -149,6 +152,7 @@ def _waiting(dataset: Dataset) -> Any:
 def _keep(dataset: Dataset, reading: Reading) -> None:
     _waiting(dataset).update(
         status=Dataset.Status.READY,
+        container=container_of(dataset.path).as_dict(),
         format=reading.shape.format,
         conversational=reading.shape.conversational,
         columns=list(reading.shape.columns),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,10 +19,10 @@ from humanize import naturalsize
 
 from finetune_site.problems import Problem, problem
 
+from .reading import Unreadable, container_of, rows_of
+
 DISK_RESERVE = 256 * 1024 * 1024
 """Stays free, so that the database and running jobs can go on writing."""
-
-HEAD = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -95,35 +94,18 @@ def _disk_full(size: int) -> Problem:
     return problem("file", "upload.disk-full", message, 507)
 
 
-_MAGIC = {
-    b"\x1f\x8b": "gzip-compressed", b"PK\x03\x04": "a ZIP file", b"PAR1": "a Parquet file", b"%PDF": "a PDF",
-    b"(\xb5\x2f\xfd": "Zstandard-compressed", b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text",
-}  # fmt: skip
-
-
 def _check_contents(path: Path) -> None:
     """Refuses what cannot hold a single row. Contents decide, the file's extension does not matter."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-        if not _has_text(head, file):
-            raise problem("file", "upload.empty", "The file is empty. Choose a file with one JSON object a line.")
-    kind = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-    if kind or _is_binary(head):
-        what = f"The file is {kind or 'binary'}, not text."
-        raise problem("file", "upload.binary", f"{what} Upload JSON lines or a JSON list, saved as UTF-8.")
-
-
-def _has_text(head: bytes, rest: Iterable[bytes]) -> bool:
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    return bool(head.strip()) or any(line.strip() for line in rest)
-
-
-def _is_binary(head: bytes) -> bool:
-    """NUL or broken UTF-8. In a file that begins like JSON it takes many NULs: single bad rows are only reported."""
-    if re.match(rb"(\xef\xbb\xbf)?\s*[\[{]", head):
-        return head.count(0) > len(head) // 10
     try:
-        head[:-4].decode() if len(head) == HEAD else head.decode()  # a character may be cut where the head ends
-    except UnicodeDecodeError as error:
-        return not (len(head) == HEAD and error.start > HEAD - 8)
-    return 0 in head
+        container = container_of(path)
+        has_rows = container.kind not in TABLES or next(rows_of(path), None) is not None
+    except Unreadable as unreadable:
+        raise problem("file", f"upload.{unreadable.code}", str(unreadable)) from unreadable
+    if container.kind == "empty":
+        raise problem("file", "upload.empty", "The file is empty. Choose a file with rows in it.")
+    if not has_rows:
+        message = "The file names its columns, but holds no rows. Export it again with its rows."
+        raise problem("file", "upload.no-rows", message)
+
+
+TABLES = ("csv", "tsv", "parquet")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
-from io import SEEK_CUR
 
-from .rows import CHUNK, CUT_OFF, MAX_ROW_BYTES, TOO_LONG, File, Row
+from .problems import Damaged
+from .rows import CUT_OFF, MAX_ROW_BYTES, TOO_LONG, Row
 
 
-def list_rows(file: File, line: int) -> Generator[Row, None, int]:
-    """The elements of a list whose opening bracket was read. Returns the line on which it ends."""
+def list_rows(chunks: Iterator[bytes], line: int) -> Generator[Row, None, tuple[int, bytes]]:
+    """The elements of a list whose opening bracket was read. Returns the line on which it ends, and what follows it
+    in the chunk that was read last.
+    """
     cutter = _ListCutter(line)
-    while not cutter.closed:
-        data = file.read(CHUNK)
-        if not data:
-            yield cutter.line, CUT_OFF
-            return cutter.line
-        yield from cutter.feed(data)
-    file.seek(-len(cutter.buffer), SEEK_CUR)
-    return cutter.line
+    try:
+        for data in chunks:
+            yield from cutter.feed(data)
+            if cutter.closed:
+                return cutter.line, cutter.buffer
+        yield cutter.line, CUT_OFF
+    except Damaged as damage:
+        yield cutter.line, damage.row
+    return cutter.line, b""
 
 
 # A string is one token, since brackets in it mean nothing; a quote alone opens a string that goes on in the

@@ -20,6 +20,8 @@ REASONS: Mapping[str, str] = {
     "lone-surrogate": "half a character",
     "too-long": "row too long",
     "too-deep": "nested too deeply",
+    "ragged": "more or fewer cells than columns",
+    "open-quote": "a quote that is not closed",
     "not-an-object": "not an object",
     "missing-field": "missing field",
     "null-content": "null content",
@@ -44,6 +46,22 @@ class BadRow(ValueError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Unreadable(ValueError):
+    """A whole file that cannot be read: a code for programs, and a sentence that says what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Damaged(ValueError):
+    """From here on the bytes of a file cannot be had. The rows before are whole; one bad row stands for the rest."""
+
+    @property
+    def row(self) -> Unread:
+        return Unread.because("cut-off", str(self))
 
 
 class Unread(bytes):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BufferedReader, FileIO
-from pathlib import Path
-from typing import Any, TypeAlias
 
 from .problems import Unread
 
@@ -22,24 +19,3 @@ Row = tuple[int, bytes]
 """The line on which a row begins, counted from 1, and its bytes."""
 
 Progress = Callable[[int], None]
-
-
-class WatchedFile(FileIO):
-    """A file that tells how far it has been read, at every refill of the buffer above it."""
-
-    def __init__(self, path: Path, on_progress: Progress | None) -> None:
-        super().__init__(path)
-        self._on_progress = on_progress
-
-    def readinto(self, buffer: Any) -> int:
-        count = super().readinto(buffer)
-        if self._on_progress:
-            self._on_progress(self.tell())
-        return count
-
-
-File: TypeAlias = "BufferedReader[WatchedFile]"
-
-
-def open_rows(path: Path, on_progress: Progress | None = None) -> File:
-    return BufferedReader(WatchedFile(path, on_progress), CHUNK)

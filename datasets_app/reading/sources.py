@@ -1,70 +1,71 @@
-"""Cuts a file into rows without ever holding more than one of them.
-
-Three kinds of file are read: JSON lines, one JSON list of objects, and one JSON object of lists.
-"""
+"""Cuts a file into rows without ever holding more than a few of them, whatever kind of file it is."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Generator, Iterator
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
-from .columns import column_rows, column_starts
+from .columns import column_rows
+from .containers import Container, container_of
+from .lines import line_rows
 from .lists import list_rows
-from .rows import CHUNK, MAX_ROW_BYTES, TOO_LONG, File, Progress, Row, open_rows
+from .parquet import parquet_rows
+from .rows import Progress, Row
 from .strange_numbers import without_strange_numbers
+from .tables import table_rows
 
-BOM = b"\xef\xbb\xbf"
+Result = TypeVar("Result")
 
 
 def rows_of(path: Path, on_progress: Progress | None = None) -> Iterator[Row]:
-    """Every row of the file. `on_progress` hears the number of bytes read so far."""
-    for line, raw in _cut(path, on_progress):
+    """Every row of the file as a JSON object. `on_progress` hears the number of bytes read so far.
+
+    Raises Unreadable when the file, or what is left of it, cannot be read as rows at all.
+    """
+    return rows_in(path, container_of(path), on_progress)
+
+
+def rows_in(path: Path, container: Container, on_progress: Progress | None = None) -> Iterator[Row]:
+    """The rows of a file that was looked at before."""
+    if container.kind == "parquet":
+        return parquet_rows(path, on_progress)
+    if container.dialect:
+        return table_rows(container.text(path, on_progress), container.dialect)
+    if container.starts:
+        starts = container.starts
+        columns = column_rows(lambda number: container.text(path, None if number else on_progress), starts)
+        return _with_numbers(columns)
+    if container.kind == "json":
+        return _list_and_lines(container.text(path, on_progress))
+    return line_rows(container.text(path, on_progress))
+
+
+def _list_and_lines(chunks: Iterator[bytes]) -> Iterator[Row]:
+    """The elements of a list, and whatever stands behind it."""
+    line, begin = _list_begins(chunks)
+    line, rest = yield from _with_numbers(list_rows(chain([begin], chunks), line))
+    yield from line_rows(chain([rest], chunks), line)
+
+
+def _list_begins(chunks: Iterator[bytes]) -> tuple[int, bytes]:
+    """The line of the opening bracket, and what follows it."""
+    line = 1
+    for chunk in chunks:
+        blank, bracket, rest = chunk.partition(b"[")
+        line += blank.count(b"\n")
+        if bracket:
+            return line, rest
+    return line, b""
+
+
+def _with_numbers(rows: Generator[Row, None, Result]) -> Generator[Row, None, Result]:
+    """The rows without NaN and Infinity where these are not trained."""
+    while True:
+        try:
+            line, raw = next(rows)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
         yield line, without_strange_numbers(raw)
-
-
-def _cut(path: Path, on_progress: Progress | None) -> Iterator[Row]:
-    if starts := _columns(path):
-        yield from column_rows(path, starts, on_progress)
-        return
-    with open_rows(path, on_progress) as file:
-        _skip_bom(file)
-        line = 1
-        if blank := _blank_before_list(file):
-            line += file.read(len(blank)).count(b"\n")
-            line = yield from list_rows(file, line)
-        yield from _line_rows(file, line)
-
-
-def _columns(path: Path) -> dict[bytes, int] | None:
-    with open_rows(path) as file:
-        _skip_bom(file)
-        return column_starts(file)
-
-
-def _skip_bom(file: File) -> None:
-    if file.peek(len(BOM)).startswith(BOM):
-        file.read(len(BOM))
-
-
-def _blank_before_list(file: File) -> bytes:
-    """What stands before a list up to and with its bracket; empty when the file does not begin with a list."""
-    begins = re.match(rb"\s*\[", file.peek(CHUNK))
-    return begins[0] if begins else b""
-
-
-def _line_rows(file: File, line: int) -> Iterator[Row]:
-    """One row a line. Blank lines are no rows."""
-    for number, raw in enumerate(iter(partial(file.readline, MAX_ROW_BYTES), b""), line):
-        if len(raw) == MAX_ROW_BYTES and not raw.endswith(b"\n"):
-            _skip_line(file)
-            yield number, TOO_LONG
-        elif not raw.isspace():
-            yield number, raw
-
-
-def _skip_line(file: File) -> None:
-    for rest in iter(partial(file.readline, MAX_ROW_BYTES), b""):
-        if rest.endswith(b"\n"):
-            return

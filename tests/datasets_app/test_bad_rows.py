@@ -24,7 +24,7 @@ BAD = [
     ("broken-json", TEXT, b"plain words"),
     ("broken-json", TEXT, b'{"text": Ahoy}'),
     ("not-utf-8", TEXT, b'{"text": "Ah\xffoy"}'),
-    ("not-utf-8", TEXT, b'{"text": "caf\xe9"}'),
+    ("not-utf-8", TEXT, b'{"text": "caf\xc3\xa9, caf\xe9"}'),
     ("not-utf-8", TEXT, b'{"text": "\xed\xa0\x80"}'),
     ("not-a-number", TEXT, b'{"text": NaN}'),
     ("not-a-number", TEXT, b'{"text": "Ahoy", "prompt": Infinity}'),
@@ -112,7 +112,10 @@ def test_the_same_row_is_found_in_a_json_list(read: Read, code: str, good: bytes
 
 
 def test_the_zoo_shows_every_reason() -> None:
-    assert {code for code, _, _ in BAD} | {"cut-off"} == set(REASONS)
+    assert {code for code, _, _ in BAD} | {"cut-off"} | OF_TABLES == set(REASONS)
+
+
+OF_TABLES = {"ragged", "open-quote"}  # see zoo.py
 
 
 @pytest.mark.parametrize(

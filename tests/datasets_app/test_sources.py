@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets_app.reading import MAX_ROW_BYTES, columns, lists, read_file
+from datasets_app.reading import MAX_ROW_BYTES, read_file, streams
 from datasets_app.reading.sources import rows_of
 
 from .conftest import Read
@@ -55,7 +55,7 @@ def test_rows_come_with_the_line_they_begin_on(path: Path, content: bytes, expec
 def test_where_a_chunk_ends_makes_no_difference(path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     content = b'[\n{"a": "x\\"]\\\\"},\n [1, {"b": "]"}], "\\\\",\n\n{"c": {}}]\n{"d": 1}\n\nend'
     whole = rows(path, content)
-    monkeypatch.setattr(lists, "CHUNK", size)
+    monkeypatch.setattr(streams, "CHUNK", size)
     assert rows(path, content) == whole
     assert [line for line, _ in whole] == [2, 3, 3, 5, 6, 8]
 
@@ -100,8 +100,7 @@ SIDEWAYS = b'{\n "text": ["a", "b]}",\n"c"], "n\\"": [1, [2, "]"]]\n}\n'
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 4096])
 def test_an_object_of_lists_holds_one_row_an_element(path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(columns, "CHUNK", size)
-    monkeypatch.setattr(lists, "CHUNK", size)
+    monkeypatch.setattr(streams, "CHUNK", size)
     assert rows(path, SIDEWAYS) == [
         (2, b'{"text": "a", "n\\"": 1}'),
         (2, b'{"text": "b]}", "n\\"": [2, "]"]}'),
