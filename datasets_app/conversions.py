@@ -54,7 +54,7 @@ CONVERSIONS = (
         Format.PROMPT_COMPLETION,
         Format.MESSAGES,
         _as_messages,
-        "A chat is trained on every turn, so the prompts are learnt too, not only the completions.",
+        "Where a model's template cannot tell answers exactly, a chat is trained on every turn, prompts included.",
     ),
     Conversion(
         Format.PREFERENCE,

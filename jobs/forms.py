@@ -60,6 +60,10 @@ class Picker(forms.Select):
         self.choices = choices  # type: ignore[assignment]  # Django takes a callable and calls it late
 
 
+UNDECIDED = [("", "Decide by the rows"), ("true", "Yes"), ("false", "No")]
+"""For settings that are true, false or left to the trainer."""
+
+
 @dataclass(frozen=True)
 class Option:
     """One card. `reason` says why the model cannot do it."""
@@ -169,7 +173,7 @@ class SettingField(forms.Field):
 def _widget(setting: Setting) -> forms.Widget:
     match setting.kind:
         case Kind.BOOLEAN:
-            return Switch()
+            return forms.Select(choices=UNDECIDED) if setting.nullable else Switch()
         case Kind.CHOICE:
             return forms.Select(choices=list(setting.choices.items()))
         case Kind.INTEGER | Kind.NUMBER:

@@ -86,9 +86,10 @@ def _examples(tokenizer: PreTrainedTokenizerBase, plan: Plan, rows: Sequence[Row
     ]
 
 
-def _attempt(read: Callable[[Row], Any], row: Row) -> Any:
+def _attempt(read: Callable[[Row], Any], example: Row) -> Any:
+    """The row is called as TRL calls it: whoever asks an error where it happened looks for that name."""
     try:
-        return read(row)
+        return read(example)
     except Refused as refused:
         return Failed(str(refused))
     except Inexact as inexact:

@@ -15,7 +15,6 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from jobs.trainer import checks
 from jobs.trainer.endings import Endings, count_endings, stop_tokens
-from jobs.trainer.folder import ROWS_FILE
 from jobs.trainer.loading import embedding_rows
 from jobs.trainer.run import Prepared
 from jobs.trainer.run_file import RunFile
@@ -53,7 +52,7 @@ class Onlooker(TrainerCallback):
     def look(self, prepared: Prepared) -> None:
         """Note how the rows were tokenised, and put those that hurt into the two steps."""
         self._prepared = prepared
-        rows = tokenised(prepared, self._given)
+        rows = tokenised(prepared)
         self.rows = describe(self.run, self.given, rows)
         table = Dataset.from_list([_tokens_of(row) for row in rows])
         checks.require_known_tokens(self.run, table, embedding_rows(_base(prepared)))
@@ -62,10 +61,6 @@ class Onlooker(TrainerCallback):
         if not isinstance(prepared.model, PeftModel):
             self.before = {name: weight.detach().clone() for name, weight in prepared.model.named_parameters()}
         prepared.trainer.add_callback(self)
-
-    @property
-    def _given(self) -> Dataset:
-        return Dataset.from_json(str(self.run_dir / ROWS_FILE), cache_dir=str(self.run_dir / "telling"))
 
     def _look_for_ends(self, prepared: Prepared, rows: Dataset) -> None:
         stops = stop_tokens(_base(prepared), prepared.tokenizer)

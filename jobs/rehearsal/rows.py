@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
-
 from jobs.trainer.checks import IGNORED
 from jobs.trainer.folder import LINE, ROWS_FILE
 from jobs.trainer.run import Prepared
@@ -29,12 +27,12 @@ def prepared_rows(prepared: Prepared) -> list[Row]:
     return [*prepared.rows, *(prepared.eval_rows or ())]
 
 
-def tokenised(prepared: Prepared, given: Dataset) -> list[Row]:
-    """Every telling row as the trainer tokenised it. Packed ones are tokenised once more, each by itself."""
+def tokenised(prepared: Prepared) -> list[Row]:
+    """Every telling row as the trainer tokenised it. Those that it packed are cut once more, each by itself."""
     if LINE in prepared.rows.column_names:
         return prepared_rows(prepared)
     trainer: Any = prepared.trainer
-    return list(trainer._prepare_dataset(given, prepared.tokenizer, trainer.args, False, None, "telling"))
+    return list(trainer._prepare_dataset(prepared.whole, prepared.tokenizer, trainer.args, False, None, "telling"))
 
 
 def describe(run: RunFile, rows: Sequence[TellingRow], tokens: Sequence[Row]) -> list[TokenisedRow]:

@@ -12,9 +12,6 @@ from .setting import Kind, Setting
 
 __all__ = ["BY_FACT", "GROUPS", "SETTINGS", "Kind", "Setting"]
 
-MOST = 1_000_000_000
-"""No count of a run comes near; it only keeps the arithmetic of the report within numbers."""
-
 LORA = ("lora_enabled", True)
 DPO = ("method", "dpo")
 
@@ -60,7 +57,6 @@ _ROWS = (
         "Tokens kept of each row; longer rows are cut.",
         default=1024,
         minimum=8,
-        maximum=MOST,
         why="A length of 0 or 1 leaves nothing to learn, and a negative one cuts from the end of each row.",
     ),
     Setting(
@@ -96,6 +92,26 @@ _ROWS = (
         advanced=True,
     ),
     Setting(
+        "data.assistant_only_loss",
+        "assistant_only_loss",
+        Kind.BOOLEAN,
+        "Learn answers only",
+        "Learn what the assistant says, not the turns of others. Empty: in chats, where answers can be told exactly.",
+        nullable=True,
+        applies=("method", "sft"),
+        advanced=True,
+    ),
+    Setting(
+        "data.completion_only_loss",
+        "completion_only_loss",
+        Kind.BOOLEAN,
+        "Learn completions only",
+        "Learn the completion of a row, not its prompt. Empty means yes, where rows have both.",
+        nullable=True,
+        applies=("method", "sft"),
+        advanced=True,
+    ),
+    Setting(
         "training.method",
         "method",
         Kind.CHOICE,
@@ -112,7 +128,6 @@ _ROWS = (
         "How often every row is seen.",
         default=3,
         above=0,
-        maximum=1_000_000,
         overruled_by="max_steps",
         recommended=(1, 10),
         step=0.5,
@@ -131,7 +146,6 @@ _ROWS = (
         "Stop after this many steps, whatever the epochs say.",
         nullable=True,
         minimum=1,
-        maximum=MOST,
         advanced=True,
         why="Zero runs one step with a learning rate of zero; a negative number is silently ignored.",
     ),
@@ -143,7 +157,6 @@ _ROWS = (
         "Rows per step on one device.",
         default=4,
         minimum=1,
-        maximum=MOST,
         recommended=(1, 8),
         slider=True,
         why="A batch of zero or less fails only when the first step starts, after all rows are tokenised.",
@@ -157,7 +170,6 @@ _ROWS = (
         "Batches added up before each step.",
         default=1,
         minimum=1,
-        maximum=MOST,
         advanced=True,
         why="Zero divides by zero; a negative number takes no step and reports success.",
     ),
@@ -227,7 +239,6 @@ _ROWS = (
         "How closely DPO stays to the base model; higher is closer.",
         default=0.1,
         above=0,
-        maximum=1000,
         recommended=(0.01, 0.5),
         applies=DPO,
         step=0.01,
@@ -260,7 +271,6 @@ _ROWS = (
         "Below 1: share of all steps. From 1: number of steps.",
         default=0.0,
         minimum=0,
-        maximum=MOST,
         step=0.01,
         advanced=True,
         why="A negative warm-up is refused by the trainer.",
@@ -307,7 +317,6 @@ _ROWS = (
         "Longest gradient let through; 0 turns clipping off.",
         default=1.0,
         minimum=0,
-        maximum=MOST,
         step=0.1,
         advanced=True,
         why="A negative norm reverses every gradient without any error.",
@@ -320,7 +329,6 @@ _ROWS = (
         "Steps between evaluations. Empty means after each epoch.",
         nullable=True,
         minimum=1,
-        maximum=MOST,
         advanced=True,
         why="Evaluations happen after whole steps.",
     ),
@@ -332,7 +340,6 @@ _ROWS = (
         "Steps between two points of the loss curve.",
         default=1,
         minimum=1,
-        maximum=MOST,
         advanced=True,
         why="Zero fails at the start; a negative number never logs.",
     ),
@@ -344,7 +351,6 @@ _ROWS = (
         "Steps between checkpoints. Empty means only the end is kept.",
         nullable=True,
         minimum=1,
-        maximum=MOST,
         advanced=True,
         why="A negative number is accepted by the trainer and saves nothing.",
     ),
@@ -356,7 +362,6 @@ _ROWS = (
         "Stop after this many evaluations without a better loss. Empty means never.",
         nullable=True,
         minimum=1,
-        maximum=MOST,
         advanced=True,
         why="Patience counts whole evaluations.",
     ),

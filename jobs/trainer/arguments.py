@@ -38,6 +38,8 @@ DECIDED_HERE = {
     "training.save_steps": "decisions.choose_intervals",
     "training.early_stopping_patience": "decisions.choose_intervals",
     "data.eval_fraction": "decisions.choose_held_out",
+    "data.assistant_only_loss": "tokenising.tokenise",
+    "data.completion_only_loss": "tokenising.tokenise",
     "lora.target_modules": "decisions.choose_targets",
     "lora.enabled": "run.build_trainer",
     "training.method": "run.build_trainer",

@@ -43,6 +43,7 @@ from .measuring import Meter
 from .run_file import RunFile
 from .saving import save_output, versions, write_result
 from .stopping import StopSignal
+from .tokenising import tokenise
 from .watching import Watcher
 
 
@@ -110,6 +111,8 @@ class Prepared:
     rows: Dataset
     eval_rows: Dataset | None
     watcher: Watcher
+    whole: Dataset | None = None
+    """The rows of SFT before they are cut and packed, held-out ones too."""
     gradients: TargetGradients | None = None
 
 
@@ -117,7 +120,8 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     """Build TRL's trainer, which tokenises every row, and check all that can be known before the first step."""
     events.stage("preparing", f"Tokenising {len(loaded.rows)} rows")
     held_out = loaded.settle(choose_held_out(run.settings, len(loaded.rows)))
-    given, kept_back = split(loaded.rows, held_out, run.settings["training.seed"])
+    rows = loaded.rows if run.method == "dpo" else loaded.settle(tokenise(run, loaded.rows, loaded.tokenizer))
+    given, kept_back = split(rows, held_out, run.settings["training.seed"])
     try:
         trainer = build_trainer(loaded, run, run_dir / CHECKPOINTS, given, kept_back)
     except TemplateError as error:
@@ -128,6 +132,7 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
     trainer.remove_callback(PrinterCallback)
     model = cast("PreTrainedModel | PeftModel", trainer.model)
     prepared = Prepared(trainer, model, loaded.tokenizer, trainer.train_dataset, rows_to_evaluate(trainer), watcher)
+    prepared.whole = None if run.method == "dpo" else rows
     measured = {
         "rows_given": len(given),
         "rows_prepared": len(prepared.rows),
