@@ -26,6 +26,7 @@ class Format(models.TextChoices):
     TEXT = "text", "Text"
     PREFERENCE = "preference", "Preference (prompt, chosen, rejected)"
     PROMPT_COMPLETION = "prompt_completion", "Prompt and completion"
+    UNPAIRED_PREFERENCE = "unpaired_preference", "Answers judged good or bad"
     UNKNOWN = "unknown", "Unknown"
 
 
@@ -61,6 +62,12 @@ class Dataset(models.Model):
     read_bytes = models.BigIntegerField(default=0, help_text="How far its reader has come.")
     format = models.CharField(max_length=20, choices=Format, default=Format.UNKNOWN)
     container = models.JSONField(default=dict, help_text="Kind of file, compression, encoding, and notes on them.")
+    layout = models.CharField(
+        max_length=20, blank=True, help_text="How the file writes that format; empty when it was read before layouts."
+    )
+    mixture = models.JSONField(
+        default=list, help_text="Where rows look different: each layout with its rows and the lines of the first."
+    )
     conversational = models.BooleanField(
         default=False, help_text="Rows are lists of messages rather than plain strings."
     )
@@ -114,7 +121,7 @@ class Dataset(models.Model):
 
     def good_rows(self) -> Iterator[dict[str, Any]]:
         """Its usable rows with the trained columns only: the one door to them, whatever the file looks like."""
-        return good_rows(self.path, self.format, self.conversational)
+        return good_rows(self.path, self.format, self.conversational, self.layout)
 
     @property
     def usable_rows(self) -> int:
@@ -122,6 +129,10 @@ class Dataset(models.Model):
 
     @property
     def is_trainable(self) -> bool:
+        return self.is_convertible and self.format != Format.UNPAIRED_PREFERENCE
+
+    @property
+    def is_convertible(self) -> bool:
         return self.status == self.Status.READY and self.format != Format.UNKNOWN and self.usable_rows > 0
 
 

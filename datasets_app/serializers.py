@@ -16,6 +16,12 @@ class RowProblemSerializer(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class LayoutSerializer(serializers.Serializer[Any]):
+    layout = serializers.CharField()
+    rows = serializers.IntegerField()
+    lines = serializers.ListField(child=serializers.IntegerField(), help_text="Of the first five rows.")
+
+
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset as its owner sees it."""
 
@@ -23,6 +29,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     container = serializers.DictField(help_text="Kind of file, compression, encoding, and notes for its owner.")
     stats = serializers.DictField(help_text="Lengths in characters, turns, roles, bad rows by code.")
     columns = serializers.ListField(child=serializers.CharField(), help_text="The first hundred.")
+    mixture = LayoutSerializer(many=True, help_text="Each layout with its first lines, where there are several.")
     problems = RowProblemSerializer(many=True, help_text="The first hundred bad rows.")
     problem_count = serializers.IntegerField(source="bad_rows", help_text="All bad rows.")
     notes = serializers.ListField(child=serializers.CharField(), help_text="What making it left out.")
@@ -33,9 +40,9 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     class Meta:
         model = Dataset
         fields = [
-            "id", "name", "file_name", "status", "container", "format", "conversational", "columns", "rows", "bad_rows",
-            "stats", "problems", "problem_count", "error", "size_bytes", "sha256", "created_at", "original",
-            "version", "parent", "change", "report", "notes",
+            "id", "name", "file_name", "status", "container", "format", "layout", "mixture", "conversational",
+            "columns", "rows", "bad_rows", "stats", "problems", "problem_count", "error", "size_bytes", "sha256",
+            "created_at", "original", "version", "parent", "change", "report", "notes",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -58,3 +65,45 @@ class PreviewSerializer(serializers.Serializer[Any]):
     offset = serializers.IntegerField()
     limit = serializers.IntegerField()
     count = serializers.IntegerField(help_text="All good rows.")
+
+
+class SeenProblemSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class SeenRowSerializer(serializers.Serializer[Any]):
+    row = serializers.IntegerField(help_text="Which row of the file it is, counted from 1.")
+    line = serializers.IntegerField(help_text="Where it begins in the file, counted from 1.")
+    fields = serializers.JSONField(help_text="All its columns, long texts cut; a text where it is no JSON.")  # type: ignore[assignment]
+    problem = SeenProblemSerializer(allow_null=True, help_text="Why it is bad; null for a good row.")
+
+
+class RowsSerializer(serializers.Serializer[Any]):
+    rows = SeenRowSerializer(many=True)
+    offset = serializers.IntegerField()
+    searched = serializers.IntegerField(help_text="Rows up to this one have been looked at.")
+    next = serializers.IntegerField(allow_null=True, help_text="The offset to go on from; null at the end.")
+
+
+class CorrectSerializer(serializers.Serializer[Any]):
+    choices = serializers.DictField(required=False, help_text="By class of rows: repair, drop or keep.")
+    dry_run = serializers.BooleanField(required=False, help_text="Count what would change, and make nothing.")
+
+
+class ExampleSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField()
+    code = serializers.CharField()
+    done = serializers.CharField(help_text="What would be done, in words.")
+    before = serializers.JSONField()
+    after = serializers.JSONField(help_text="Null where the row would be left out.")
+
+
+class CorrectionTrialSerializer(serializers.Serializer[Any]):
+    rows_read = serializers.IntegerField()
+    whole = serializers.BooleanField(help_text="All rows were read; of a large file only the beginning is.")
+    rows_written = serializers.IntegerField()
+    rows_left_out = serializers.IntegerField()
+    rows_changed = serializers.IntegerField()
+    by_code = serializers.DictField(child=serializers.IntegerField())
+    examples = ExampleSerializer(many=True)

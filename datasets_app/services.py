@@ -154,6 +154,8 @@ def _keep(dataset: Dataset, reading: Reading) -> None:
         status=Dataset.Status.READY,
         container=container_of(dataset.path).as_dict(),
         format=reading.shape.format,
+        layout=reading.shape.layout,
+        mixture=reading.mixture,
         conversational=reading.shape.conversational,
         columns=list(reading.shape.columns),
         rows=reading.rows,

@@ -10,9 +10,11 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from .models import Dataset
+from .row_index import index_path
 
 
 @receiver(post_delete, sender=Dataset)
 def remove_files(sender: type[Dataset], instance: Dataset, **kwargs: Any) -> None:
-    for path in (instance.path, instance.report_path):  # the id is gone by the time the transaction ends
+    paths = (instance.path, instance.report_path, index_path(instance.path))  # the id is gone when all is committed
+    for path in paths:
         transaction.on_commit(partial(path.unlink, missing_ok=True))

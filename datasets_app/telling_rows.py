@@ -28,7 +28,7 @@ def as_rehearsed(chosen: TellingRows) -> list[dict[str, Any]]:
 
 def _choose(dataset: Dataset) -> TellingRows:
     seed = dataset.sha256 or str(dataset.pk)
-    found = choose_telling_rows(dataset.path, dataset.format, dataset.conversational, seed)
+    found = choose_telling_rows(dataset.path, dataset.format, dataset.conversational, seed, dataset.layout)
     text = json.dumps([telling.as_dict() for telling in found])
     chosen = {"rows": text, "digest": hashlib.sha256(text.encode()).hexdigest()}
     return TellingRows.objects.update_or_create(dataset=dataset, defaults=chosen)[0]

@@ -1,4 +1,4 @@
-"""Which format a file has: what most of its first rows look like."""
+"""Which layout a file has: what most of its first rows look like."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import islice
 
 import msgspec
 
-from .formats import RECOGNISED
+from .layouts import ORDER, STRANGE, Kind, kind_of
 from .problems import ROW_ERRORS, storable
 from .rows import Row
 
@@ -17,19 +17,22 @@ SAMPLE = 1000
 COLUMNS_NAMED = 100
 LONGEST_NAME = 200
 Fields = Mapping[str, msgspec.Raw]
-Kind = tuple[str, bool]
-"""The name of a format, and whether its rows are lists of messages."""
-STRANGE: Kind = ("unknown", False)
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a file holds: its format, whether its rows are lists of messages, and its columns."""
+    """What a file holds: its format, whether its rows are lists of messages, its columns, and how they look."""
 
     format: str
     conversational: bool
     columns: tuple[str, ...]
+    layout: str = ""
+    """How the rows look; empty where that is their format's own way."""
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.layout or self.format, self.format, self.conversational)
 
 
 def detect(rows: Iterable[Row]) -> Shape:
@@ -37,11 +40,11 @@ def detect(rows: Iterable[Row]) -> Shape:
     votes: Counter[Kind] = Counter()
     columns: dict[str, None] = {}
     for fields in islice(_objects(rows), SAMPLE):
-        votes[_kind(fields)] += 1
+        votes[kind_of(fields)] += 1
         if len(columns) < COLUMNS_NAMED:
             columns.update(dict.fromkeys(storable(name[:LONGEST_NAME]) for name in islice(fields, COLUMNS_NAMED)))
-    format, conversational = _elect(votes)
-    return Shape(format, conversational, tuple(islice(columns, COLUMNS_NAMED)))
+    kind = _elect(votes)
+    return Shape(kind.format, kind.conversational, tuple(islice(columns, COLUMNS_NAMED)), kind.layout)
 
 
 def _objects(rows: Iterable[Row]) -> Iterable[Fields]:
@@ -52,27 +55,17 @@ def _objects(rows: Iterable[Row]) -> Iterable[Fields]:
             continue
 
 
-def _kind(fields: Fields) -> Kind:
-    """The format of one row. A column that is null counts only when nothing else fits."""
-    given = {name: bytes(value) for name, value in fields.items()}
-    filled = {name: value for name, value in given.items() if value != b"null"}
-    for looked_at in (filled, given):
-        for each in RECOGNISED:
-            if each.recognises(looked_at):
-                return each.name, _conversational(each.name, fields[each.columns[-1]])
-    return STRANGE
-
-
-def _conversational(format: str, answer: msgspec.Raw) -> bool:
-    return format == "messages" or (format != "text" and bytes(answer)[:1] == b"[")
-
-
 def _elect(votes: Counter[Kind]) -> Kind:
-    """The kind of most rows. Strange rows only win when they are nine in ten, since naming each of them helps more."""
+    """The kind of most rows. Strange rows only win when they are nine in ten, since naming each of them helps more.
+
+    Rows of one format count together: whichever of its layouts most of them have, the others are read as well.
+    """
     strange = votes.pop(STRANGE, 0)
     if strange >= 9 * votes.total():
         return STRANGE
-    return max(votes, key=lambda kind: (votes[kind], -_ORDER.index(kind[0])))
-
-
-_ORDER = [each.name for each in RECOGNISED]
+    together: Counter[tuple[str, bool]] = Counter()
+    for kind, count in votes.items():
+        together[kind.format, kind.conversational] += count
+    most = max(together.values())
+    elected = [kind for kind in votes if together[kind.format, kind.conversational] == most]
+    return max(elected, key=lambda kind: (votes[kind], -ORDER.index(kind.layout)))

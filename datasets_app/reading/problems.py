@@ -35,7 +35,13 @@ REASONS: Mapping[str, str] = {
     "empty-answer": "empty answer",
     "unanswered": "answer ends with another's turn",
     "no-prompt": "no prompt",
-    "tool-calls": "tool calls",
+    "tool-calls": "tool calls that cannot be read",
+    "broken-tools": "tools that cannot be read",
+    "not-text": "images or other parts that are no text",
+    "wrong-weight": "weight other than 0 or 1",
+    "no-weight": "no answer with a weight",
+    "other-layout": "another layout than the rest of the file",
+    "no-label": "no label",
     "prompt-repeated": "prompt repeated in the answer",
 }
 

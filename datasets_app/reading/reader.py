@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .detect import Shape, detect
-from .explain import explain
-from .formats import row_format
-from .problems import ROW_ERRORS, Problems
+from .formats.base import RowFormat
+from .layouts import Kind, row_layout
+from .layouts.mixture import Mixture
+from .problems import ROW_ERRORS, BadRow, Problems
+from .rows import Row
 from .sources import rows_of
 from .tally import Tally
 
@@ -26,6 +28,10 @@ class Reading:
     problems: Problems
     tally: Tally
     preview: tuple[dict[str, Any], ...]
+    mixture: list[dict[str, Any]] = field(default_factory=list)
+    """Each layout with its rows and first lines, where there are several."""
+    renamed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often each role was written in other words: (as in the file, as it is trained)."""
 
     @property
     def bad_rows(self) -> int:
@@ -33,13 +39,16 @@ class Reading:
 
     @property
     def stats(self) -> dict[str, Any]:
-        return self.tally.as_dict() | {"bad_rows_by_code": dict(self.problems.counts.most_common())}
+        renamed = [{"from": old, "to": new, "turns": turns} for (old, new), turns in self.renamed.items()]
+        counts = {"bad_rows_by_code": dict(self.problems.counts.most_common()), "renamed_roles": renamed}
+        return self.tally.as_dict() | counts
 
 
 def read_file(path: Path, on_progress: Callable[[int], None] | None = None) -> Reading:
     """Read the whole file, in bounded memory. `on_progress` hears the number of bytes read so far."""
     shape = detect(rows_of(path))
-    form = row_format(shape.format, conversational=shape.conversational)
+    form = row_layout(*shape.kind)
+    mixture = Mixture(shape.kind, form)
     problems, tally, preview = Problems(), Tally(), list[dict[str, Any]]()
     read, measure = form.read, form.measure
     number = 0
@@ -47,23 +56,36 @@ def read_file(path: Path, on_progress: Callable[[int], None] | None = None) -> R
         try:
             row = read(raw)
         except ROW_ERRORS as error:
-            problems.add(line, number, explain(error, raw))
-            continue
+            row = mixture.read(line, raw, error)
+            if isinstance(row, BadRow):
+                problems.add(line, number, row)
+                continue
         measure(row, len(raw), tally)
         if len(preview) < PREVIEWED:
             preview.append(form.plain(row))
-    return Reading(shape, number, problems, tally, tuple(preview))
+            mixture.note_good(line)
+    return Reading(shape, number, problems, tally, tuple(preview), mixture.as_list(tally.rows), mixture.renamed)
 
 
-def good_rows(path: Path, format: str, conversational: bool) -> Iterator[dict[str, Any]]:
+def good_rows(path: Path, format: str, conversational: bool, layout: str = "") -> Iterator[dict[str, Any]]:
     """The rows that `read_file` counts as good, with the trained columns only.
 
     Rows of unknown format come as they are: no column of theirs is trained.
     """
-    form = row_format(format, conversational=conversational)
-    for _, raw in rows_of(path):
+    kind = Kind(layout or format, format, conversational)
+    form = row_layout(*kind)
+    return (form.plain(row) for _, _, row in usable(rows_of(path), kind, form))
+
+
+def usable(rows: Iterable[Row], kind: Kind, form: RowFormat[Any]) -> Iterator[tuple[int, bytes, Any]]:
+    """The line, the bytes and the content of each good row."""
+    mixture = Mixture(kind, form)
+    read = form.read
+    for line, raw in rows:
         try:
-            row = form.read(raw)
-        except ROW_ERRORS:
-            continue
-        yield form.plain(row)
+            row = read(raw)
+        except ROW_ERRORS as error:
+            row = mixture.read(line, raw, error)
+            if isinstance(row, BadRow):
+                continue
+        yield line, raw, row

@@ -15,11 +15,15 @@ THOUGHT = "</think>"
 """Ends the reasoning in an answer. Templates look for it and cut there."""
 
 
-def order_of(roles: tuple[str, ...], contents: Sequence[str]) -> str:
+def order_of(roles: tuple[str, ...], contents: Sequence[str], calls: Sequence[bool] = ()) -> str:
     """Who speaks when, one letter a turn: `sua` is system, user, assistant.
 
-    A capital letter stands for a turn without a word, `r` for an answer that holds reasoning.
+    A capital letter stands for a turn without a word, `r` for an answer that holds reasoning, `c` for one that calls
+    tools.
     """
+    if any(calls):
+        letters = map(_letter, roles, contents)
+        return "".join("c" if call else letter for letter, call in zip(letters, calls, strict=True))
     marked = [content for content in contents if "<" in content]
     if "" in contents or (marked and any(THOUGHT in content for content in marked)):
         return "".join(map(_letter, roles, contents))
@@ -41,9 +45,9 @@ def _initials(roles: tuple[str, ...]) -> str:
 def alternates(order: str) -> bool:
     """Whether users and assistants take turns, a user first, as many chat templates demand.
 
-    One system message may open the conversation, and what tools answer stands outside the order.
+    One system message may open the conversation. Calls of tools, and what tools answer, stand outside the order.
     """
-    turns = _roles(order).replace("t", "").removeprefix("s")
+    turns = _roles(order).replace("t", "").replace("c", "").removeprefix("s")
     return all(role == expected for role, expected in zip(turns, cycle("ua"), strict=False))
 
 
@@ -59,9 +63,9 @@ def shapes_of(order: str) -> frozenset[str]:
         "late-system": "s" in dialogue,
         "two-users": "uu" in roles,
         "two-assistants": "aa" in roles,
-        "starts-with-assistant": dialogue.startswith("a"),
+        "starts-with-assistant": dialogue.startswith(("a", "c")),
         "no-user": "u" not in roles,
-        "ends-unanswered": not roles.endswith("a"),
+        "ends-unanswered": not roles.endswith(("a", "c")),
         "empty-user": "U" in order,
         "empty-system": "S" in order,
         "empty-tool": "T" in order,

@@ -34,6 +34,11 @@ class Tally:
     shapes: Counter[str] = field(default_factory=Counter)
     """Of the rows whose orders are held no more."""
     token_ceiling: int = 0
+    labels: Counter[bool] = field(default_factory=Counter)
+    with_tools: int = 0
+    with_calls: int = 0
+    with_weights: int = 0
+    """Rows with an answer that is not to be learnt."""
 
     def add(self, characters: int, turns: int, size: int, text: Callable[[], str]) -> None:
         """Count one row. `size` bounds its UTF-8 length from above; `text` gives its text when that is needed."""
@@ -85,6 +90,10 @@ class Tally:
             "unalternating": self.unalternating,
             "shapes": dict(sorted((self.shapes + self._shapes()).items())),
         }
+        extras = {"tools": self.with_tools, "tool_calls": self.with_calls, "weights": self.with_weights}
+        stats["extras"] = {name: rows for name, rows in extras.items() if rows}
+        if self.labels:
+            stats["labels"] = {"good": self.labels[True], "bad": self.labels[False]}
         if self.most_turns:
             average = round(self.turns / self.rows, 1)
             stats["turns"] = {"average": average, "fewest": self.fewest_turns, "most": self.most_turns}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .formats import row_format
 from .formats.base import RowFormat
-from .problems import ROW_ERRORS
+from .layouts import Kind, row_layout
+from .reader import usable
 from .sources import rows_of
 from .tally import Tally
 
@@ -23,6 +23,8 @@ MOST_CHARACTERS = 100_000
 MOST_TURNS = 1000
 EMPTY, SPECIAL = "an empty text", "what looks like a special token"
 MARKS = (b"<|", b"|>", b"</s>", b"[INST]")
+
+SIDES = ("messages", "text", "prompt", "completion", "chosen", "rejected")
 
 Row = dict[str, Any]
 
@@ -42,15 +44,12 @@ class Telling:
         return {"line": self.line, "why": ", ".join(self.why), "row": self.row}
 
 
-def choose_telling_rows(path: Path, format: str, conversational: bool, seed: str) -> list[Telling]:
+def choose_telling_rows(path: Path, format: str, conversational: bool, seed: str, layout: str = "") -> list[Telling]:
     """At most `MOST` usable rows in one pass, in the order of the file. The same file and seed give the same rows."""
-    form = row_format(format, conversational=conversational)
+    kind = Kind(layout or format, format, conversational)
+    form = row_layout(*kind)
     choice = _Choice(form, seed)
-    for number, (line, raw) in enumerate(rows_of(path), 1):
-        try:
-            row = form.read(raw)
-        except ROW_ERRORS:
-            continue
+    for number, (line, raw, row) in enumerate(usable(rows_of(path), kind, form), 1):
         choice.look_at((number, line, row), raw)
     return choice.made()
 
@@ -141,9 +140,9 @@ def _telling(line: int, why: str, row: Any, plain: Row) -> Telling:
 
 
 def _sides(row: Any) -> Iterator[Any]:
-    """The trained columns of a row as its format reads it: texts, or lists of turns."""
-    for column in row.__struct_fields__:
-        side = getattr(row, column)
+    """The texts or lists of turns of a row as its format reads it."""
+    for column in SIDES:
+        side = getattr(row, column, None)
         if isinstance(side, str | list):
             yield side
 
@@ -159,9 +158,10 @@ def _texts(row: Any) -> Iterator[str]:
 
 def _cut(row: Row) -> Row:
     """The row with its longest texts cut at their ends, as the trainer cuts rows, and without turns past the limit."""
-    shorter = {column: _fewer(side) if isinstance(side, list) else side for column, side in row.items()}
+    sides = {column: side for column, side in row.items() if column in SIDES}
+    shorter = {column: _fewer(side) if isinstance(side, list) else side for column, side in sides.items()}
     limit = _limit(sorted(_lengths(shorter)))
-    return {column: _cut_side(side, limit) for column, side in shorter.items()}
+    return row | {column: _cut_side(side, limit) for column, side in shorter.items()}
 
 
 def _fewer(turns: list[Row]) -> list[Row]:

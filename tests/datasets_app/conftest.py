@@ -20,7 +20,7 @@ def read(tmp_path: Path) -> Read:
         path = tmp_path / "rows"
         path.write_bytes(content)
         reading = read_file(path)
-        good = list(good_rows(path, reading.shape.format, reading.shape.conversational))
+        good = list(good_rows(path, reading.shape.format, reading.shape.conversational, reading.shape.layout))
         assert len(good) == reading.rows - reading.bad_rows
         return reading
 

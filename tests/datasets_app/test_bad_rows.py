@@ -13,6 +13,11 @@ TURNS = b'{"prompt": [{"role": "user", "content": "Hi"}], "completion": [{"role"
 PAIR = b'{"prompt": "Hi", "completion": "Ahoy"}'
 CHOICE = b'{"prompt": "Hi", "chosen": "Ahoy", "rejected": "Hello"}'
 TEXT = b'{"text": "Ahoy"}'
+SHAREGPT = b'{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ahoy"}]}'
+ALPACA = b'{"instruction": "Hi", "input": "", "output": "Ahoy"}'
+QUESTION = b'{"question": "Hi", "answer": "Ahoy"}'
+JUDGED = CHAT.replace(b"}]}", b'}], "kto_tag": true}')
+KTO = b'{"prompt": "Hi", "completion": "Ahoy", "label": true}'
 
 BAD = [
     ("broken-json", TEXT, b'{"text": "Ahoy"'),
@@ -40,9 +45,26 @@ BAD = [
     ("not-an-object", TEXT, b"42"),
     ("missing-field", TEXT, b'{"Text": "Ahoy"}'),
     ("missing-field", TEXT, b"{}"),
-    ("missing-field", CHAT, b'{"text": "Ahoy"}'),
+    ("other-layout", CHAT, b'{"text": "Ahoy"}'),
+    ("other-layout", CHAT, PAIR),
+    ("other-layout", TEXT, CHAT),
+    ("other-layout", PAIR, b'{"instruction": "Hi", "input": "", "output": "Ahoy"}'),
+    ("missing-field", CHAT, b'{"txt": "Ahoy"}'),
     ("missing-field", CHAT, b'{"messages": [{"role": "user"}]}'),
-    ("missing-field", CHAT, b'{"messages": [{"from": "human", "value": "Hi"}]}'),
+    ("missing-field", CHAT, b'{"messages": [{"from": "human"}]}'),
+    ("missing-field", SHAREGPT, b'{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt"}]}'),
+    ("missing-field", ALPACA, b'{"instruction": "Hi"}'),
+    ("missing-field", QUESTION, b'{"question": "Hi"}'),
+    ("null-content", ALPACA, b'{"instruction": "Hi", "output": null}'),
+    ("null-content", SHAREGPT, b'{"conversations": [{"from": "human", "value": null}]}'),
+    ("wrong-type", ALPACA, b'{"instruction": "Hi", "output": 4}'),
+    ("wrong-type", ALPACA, b'{"instruction": "Hi", "output": "Ahoy", "history": [["Hi"]]}'),
+    ("no-prompt", ALPACA, b'{"instruction": " ", "input": "", "output": "Ahoy"}'),
+    ("empty-answer", QUESTION, b'{"question": "Hi", "answer": ""}'),
+    ("unknown-role", SHAREGPT, b'{"conversations": [{"from": "narrator", "value": "Hi"}]}'),
+    ("other-layout", KTO, b'{"prompt": "Hi", "completion": "Ahoy", "label": "maybe"}'),
+    ("no-label", JUDGED, JUDGED.replace(b"true", b'"maybe"')),
+    ("no-prompt", JUDGED, b'{"messages": [{"role": "assistant", "content": "Ahoy"}], "kto_tag": true}'),
     ("missing-field", PAIR, b'{"prompt": "Hi"}'),
     ("missing-field", CHOICE, b'{"prompt": "Hi", "chosen": "Ahoy"}'),
     ("missing-field", CHOICE, b'{"prompt": "Hi", "rejected": "Hello"}'),
@@ -56,23 +78,23 @@ BAD = [
     ("wrong-type", TEXT, b"1e999"),
     ("wrong-type", TEXT, b'{"text": true}'),
     ("wrong-type", TEXT, b'{"text": {"value": "Ahoy"}}'),
-    ("wrong-type", CHAT, b'{"messages": "[]"}'),
+    ("wrong-type", CHAT, b'{"messages": "Hi"}'),
+    ("empty-conversation", CHAT, b'{"messages": "[]"}'),
     ("wrong-type", CHAT, b'{"messages": {"role": "user", "content": "Hi"}}'),
     ("wrong-type", CHAT, b'{"messages": ["Hi"]}'),
     ("wrong-type", CHAT, b'{"messages": [["Hi"]]}'),
     ("wrong-type", CHAT, b'{"messages": [{"role": 1, "content": "Hi"}]}'),
     ("wrong-type", CHOICE, b'{"prompt": "Hi", "chosen": 1, "rejected": 2}'),
     ("list-for-text", TEXT, b'{"text": ["Ahoy"]}'),
-    ("list-for-text", CHAT, b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]}'),
+    ("list-for-text", CHAT, b'{"messages": [{"role": "user", "content": [["Hi"]]}]}'),
+    ("not-text", CHAT, b'{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}'),
     ("mixed-kinds", PAIR, b'{"prompt": "Hi", "completion": [{"role": "assistant", "content": "Ahoy"}]}'),
     ("mixed-kinds", PAIR, TURNS),
     ("mixed-kinds", TURNS, PAIR),
     ("mixed-kinds", CHOICE, b'{"prompt": "Hi", "chosen": ["Ahoy"], "rejected": ["Hello"]}'),
     ("unknown-role", CHAT, b'{"messages": [{"role": "asistant", "content": "Hi"}]}'),
-    ("unknown-role", CHAT, b'{"messages": [{"role": "Assistant", "content": "Hi"}]}'),
-    ("unknown-role", CHAT, b'{"messages": [{"role": "human", "content": "Hi"}]}'),
-    ("unknown-role", CHAT, b'{"messages": [{"role": "developer", "content": "Hi"}]}'),
-    ("unknown-role", TURNS, b'{"prompt": [{"role": "gpt", "content": "Hi"}], "completion": []}'),
+    ("unknown-role", CHAT, b'{"messages": [{"role": "", "content": "Hi"}]}'),
+    ("unknown-role", TURNS, b'{"prompt": [{"role": "critic", "content": "Hi"}], "completion": []}'),
     ("no-assistant-turn", CHAT, b'{"messages": [{"role": "user", "content": "Hi"}]}'),
     ("no-assistant-turn", TURNS, TURNS.replace(b"assistant", b"user")),
     ("empty-conversation", CHAT, b'{"messages": []}'),
@@ -90,6 +112,14 @@ BAD = [
     ("no-prompt", CHOICE, b'{"chosen": "Ahoy", "rejected": "Hello"}'),
     ("no-prompt", CHOICE, b'{"chosen": "Ahoy", "rejected": "Ahoy there"}'),
     ("tool-calls", CHAT, b'{"messages": [{"role": "assistant", "content": "Hm", "tool_calls": [{"id": "1"}]}]}'),
+    ("tool-calls", CHAT, b'{"messages": [{"role": "assistant", "content": null, "tool_calls": ["look"]}]}'),
+    ("tool-calls", CHAT, b'{"messages": [{"role": "assistant", "content": "", "tool_calls": '
+                         b'[{"function": {"name": "look", "arguments": "left"}}]}]}'),
+    ("tool-calls", SHAREGPT, b'{"conversations": [{"from": "function_call", "value": "look"}]}'),
+    ("broken-tools", CHAT, b'{"messages": [{"role": "assistant", "content": "Ahoy"}], "tools": "look"}'),
+    ("broken-tools", CHAT, CHAT.replace(b"}]}", b'}], "tools": [{"type": "function"}]}')),
+    ("wrong-weight", CHAT, b'{"messages": [{"role": "assistant", "content": "Ahoy", "weight": 0.5}]}'),
+    ("no-weight", CHAT, b'{"messages": [{"role": "assistant", "content": "Ahoy", "weight": 0}]}'),
     ("prompt-repeated", TURNS, b'{"prompt": [{"role": "user", "content": "Hi"}], "completion": '
                                b'[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]}'),
 ]  # fmt: skip

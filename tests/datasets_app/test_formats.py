@@ -32,12 +32,15 @@ HELLO = {"role": "assistant", "content": "Hello"}
         (b'{"messages": [%s], "prompt": "b"}' % TURN, "messages", True),
         (b'{"prompt": "a", "chosen": "b", "rejected": "c", "messages": []}', "preference", False),
         (b'{"text": "a", "messages": null}', "text", False),
-        (b'{"question": "a", "answer": "b"}', "unknown", False),
-        (b'{"instruction": "a", "input": "", "output": "b"}', "unknown", False),
-        (b'{"conversations": [{"from": "human", "value": "Hi"}]}', "unknown", False),
+        (b'{"question": "a", "answer": "b"}', "prompt_completion", True),
+        (b'{"question": "a", "answer": 4}', "unknown", False),
+        (b'{"instruction": "a", "input": "", "output": "b"}', "prompt_completion", True),
+        (b'{"conversations": [{"from": "human", "value": "Hi"}]}', "messages", True),
         (b'{"chosen": "a b", "rejected": "a c"}', "preference", False),
         (b'{"chosen": [%s, %s], "rejected": [%s, %s]}' % (USER, TURN, USER, TURN), "preference", True),
-        (b'{"conversations": [], "chosen": {"value": "b"}, "rejected": {"value": "c"}}', "unknown", False),
+        (b'{"conversations": [], "chosen": {"value": "b"}, "rejected": {"value": "c"}}', "preference", True),
+        (b'{"prompt": "a", "completion": "b", "label": false}', "unpaired_preference", False),
+        (b'{"prompt": "a", "completion": "b", "label": 3}', "prompt_completion", False),
         (b'{"prompt": "a"}', "unknown", False),
         (b"{}", "unknown", False),
     ],
@@ -50,7 +53,7 @@ def test_a_format_is_known_by_its_columns(read: Read, row: bytes, format: str, c
 def test_most_rows_decide_and_the_others_are_bad(read: Read) -> None:
     reading = read(b'{"text": "a"}\n' + b'{"messages": [%s]}\n' % TURN * 3)
     assert reading.shape.format == "messages"
-    assert [(each.line, each.code) for each in reading.problems.listed] == [(1, "missing-field")]
+    assert [(each.line, each.code) for each in reading.problems.listed] == [(1, "other-layout")]
 
 
 def test_a_file_with_a_known_format_in_few_rows_still_has_that_format(read: Read) -> None:
@@ -79,12 +82,10 @@ def test_names_of_columns_do_not_fill_the_memory(read: Read) -> None:
     assert max(map(len, columns)) == 200
 
 
-def test_a_text_prompt_with_answers_as_messages_is_mixed_in_every_row(read: Read) -> None:
+def test_a_text_prompt_with_answers_as_messages_becomes_a_turn(read: Read) -> None:
     reading = read(b'{"prompt": "Hi", "chosen": [%s], "rejected": [%s]}\n' % (TURN, TURN) * 3)
-    assert (reading.shape.format, reading.bad_rows) == ("preference", 3)
-    assert reading.problems.listed[0].message == (
-        "'prompt' is text, but the answers in this file are lists of messages. Write it as such a list."
-    )
+    assert (reading.shape.format, reading.bad_rows) == ("preference", 0)
+    assert reading.preview[0] == {"prompt": [HI], "chosen": [AHOY], "rejected": [AHOY]}
 
 
 def test_a_hundred_columns_are_named_at_most(read: Read) -> None:
@@ -97,7 +98,7 @@ def test_a_hundred_columns_are_named_at_most(read: Read) -> None:
     [
         (
             b'{"id": 1, "messages": [{"role": "assistant", "name": "Ann", "content": "Ahoy"}]}',
-            {"messages": [{"role": "assistant", "content": "Ahoy"}]},
+            {"messages": [{"role": "assistant", "content": "Ahoy", "name": "Ann"}]},
         ),
         (b'{"label": 1, "text": "a"}', {"text": "a"}),
         (b'{"completion": "b", "prompt": "a", "n": 1}', {"prompt": "a", "completion": "b"}),

@@ -125,8 +125,8 @@ def test_a_dataset_without_bad_rows_has_no_list_of_them(browser: Client) -> None
 
 
 def test_an_unknown_format_names_the_columns_and_offers_no_job(browser: Client) -> None:
-    page = browser.get(send(browser, b'{"question": "a", "answer": "b"}')["Location"]).content.decode()
-    assert "question, answer" in page
+    page = browser.get(send(browser, b'{"colour": "a", "shape": "b"}')["Location"]).content.decode()
+    assert "colour, shape" in page
     assert "New job with this dataset" not in page
 
 
@@ -177,7 +177,86 @@ def test_deleting_is_refused_while_a_job_needs_the_dataset(browser: Client) -> N
     assert Dataset.objects.exists()
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", ""), ("post", "convert"), ("post", "delete")])
+BAD = CHAT * 2 + b'{"messages": [{"role": "user", "content": null}, {"role": "assistant", "content": "Ahoy"}]}\n{\n'
+
+
+def test_bad_rows_lead_to_their_rows(browser: Client) -> None:
+    address = send(browser, BAD)["Location"]
+    page = browser.get(address).content.decode()
+    assert f'href="{address}rows/?problem=broken-json"' in page
+    rows = browser.get(f"{address}rows/", {"problem": "broken-json"}).content.decode()
+    assert 'id="row-4"' in rows
+    assert 'id="row-3"' not in rows
+    assert "The JSON of this row is broken" in rows
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({"row": "3", "limit": "1"}, [3]),
+        ({"line": "2", "limit": "1"}, [2]),
+        ({"search": "null"}, [3]),
+        ({"row": "99"}, [4]),
+        ({"row": "-1", "limit": "many", "view": "upside-down", "problem": "x", "line": "²"}, [1, 2, 3, 4]),
+    ],
+)
+def test_rows_are_shown_as_they_are_asked_for(browser: Client, asked: dict[str, str], shown: list[int]) -> None:
+    page = browser.get(f"{send(browser, BAD)['Location']}rows/", asked).content.decode()
+    assert [number for number in range(1, 5) if f'id="row-{number}"' in page] == shown
+
+
+def test_rows_are_shown_in_three_ways(browser: Client) -> None:
+    address = f"{send(browser, BAD)['Location']}rows/"
+    assert "bubble-user" in browser.get(address).content.decode()
+    assert "<td>[{&quot;role&quot;" in browser.get(address, {"view": "table"}).content.decode()
+    assert "&quot;content&quot;: &quot;Ahoy&quot;" in browser.get(address, {"view": "raw"}).content.decode()
+    assert 'aria-label="Row ' in browser.get(address, {"random": "1"}).content.decode()
+
+
+def test_a_corrected_copy_is_counted_and_then_made(browser: Client) -> None:
+    address = send(browser, BAD, name="mine")["Location"]
+    tried = browser.post(f"{address}correct", {"try": "1", "choices.null-content": "repair"}).content.decode()
+    assert "Of all 4 rows," in tried
+    assert "the same as an earlier row × 1" in tried
+    assert Dataset.objects.count() == 1
+    made = browser.post(f"{address}correct", {"choices.duplicate": "keep"}, follow=True).content.decode()
+    assert "mine, corrected" in made
+    assert "1 repaired, 1 left out" in made or "0 repaired, 2 left out" in made
+
+
+def test_a_correction_that_does_not_exist_is_explained(browser: Client) -> None:
+    response = browser.post(f"{send(browser, BAD)['Location']}correct", {"choices.duplicate": "shout"})
+    assert response.status_code == 400
+    assert "correction.unknown-action" in response.content.decode()
+
+
+def test_files_and_reports_are_downloaded(browser: Client) -> None:
+    address = send(browser, BAD)["Location"]
+    response = browser.get(f"{address}download")
+    assert b"".join(response.streaming_content) == BAD
+    assert response["Content-Disposition"] == 'attachment; filename="chats.jsonl"'
+    assert b"".join(browser.get(f"{address}download", {"as": "jsonl"}).streaming_content).count(b"\n") == 2
+    assert browser.get(f"{address}download", {"as": "word"}).status_code == 400
+    assert browser.get(f"{address}report").status_code == 404
+    made = browser.post(f"{address}correct")["Location"]
+    assert b"Left out" in b"".join(browser.get(f"{made}report").streaming_content)
+
+
+def test_the_list_narrows_by_format_and_by_file(browser: Client) -> None:
+    make_dataset(name="apples")
+    make_dataset(name="pears", row={"text": "pear"})
+    page = browser.get("/datasets/", {"format": "text"}).content.decode()
+    assert "pears" in page
+    assert "apples" not in page
+    assert "apples" in browser.get("/datasets/", {"q": "ROWS.jsonl"}).content.decode()
+    assert "has this format" in browser.get("/datasets/", {"format": "preference"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("get", ""), ("post", "convert"), ("post", "delete"), ("get", "rows/"), ("get", "download"), ("get", "report"),
+     ("post", "correct")],
+)  # fmt: skip
 @pytest.mark.parametrize("staff", [False, True])
 def test_a_stranger_finds_nothing(method: str, path: str, staff: bool) -> None:
     dataset = make_dataset()

@@ -1,4 +1,4 @@
-"""The dataset formats, the most specific first: a row that fits two is taken as the first of them."""
+"""The dataset formats: what rows hold once they are read, whatever the file looks like (`layouts`)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from .preference import Preference
 from .prompt_completion import PromptCompletion
 from .text import Text
 from .unknown import Unknown
-
-RECOGNISED: tuple[type[RowFormat[Any]], ...] = (Preference, Messages, PromptCompletion, Text)
+from .unpaired_preference import UnpairedPreference
 
 
 def row_format(name: str, *, conversational: bool) -> RowFormat[Any]:
@@ -22,5 +21,6 @@ def row_format(name: str, *, conversational: bool) -> RowFormat[Any]:
         "messages": Messages,
         "prompt_completion": lambda: PromptCompletion(conversational=conversational),
         "text": Text,
+        "unpaired_preference": lambda: UnpairedPreference(conversational=conversational),
     }
     return kinds.get(name, Unknown)()

@@ -17,7 +17,10 @@ from ..problems import BadRow
 from ..tally import Tally
 from . import sides
 from .base import RowFormat
+from .extras import count_extras
 from .sides import Side
+from .spellings import Renamed
+from .tools import parsed, tools_of
 from .turns import Turn
 
 
@@ -31,6 +34,7 @@ class TurnsChoice(msgspec.Struct, gc=False):
     chosen: list[Turn]
     rejected: list[Turn]
     prompt: list[Turn] | UnsetType = UNSET
+    tools: Any = None
 
 
 Choice = TextChoice | TurnsChoice
@@ -39,12 +43,13 @@ Choice = TextChoice | TurnsChoice
 class Preference(RowFormat[Choice]):
     """Equal answers are counted but no bad rows: they train nothing, and a rule warns of them."""
 
-    name = "preference"
+    name = layout = "preference"
     columns = ("prompt", "chosen", "rejected")
 
     def __init__(self, *, conversational: bool) -> None:
-        kind: type[Choice] = TurnsChoice if conversational else TextChoice
-        self._decode = msgspec.json.Decoder(kind).decode
+        super().__init__()
+        self._kind: type[Choice] = TurnsChoice if conversational else TextChoice
+        self._decode = msgspec.json.Decoder(self._kind).decode
 
     @classmethod
     def recognises(cls, fields: Mapping[str, bytes]) -> bool:
@@ -53,8 +58,32 @@ class Preference(RowFormat[Choice]):
             return True
         return all(fields.get(answer, b"")[:1] in (b'"', b"[") for answer in ("chosen", "rejected"))
 
+    @classmethod
+    def is_conversational(cls, fields: Mapping[str, bytes]) -> bool:
+        return sides.is_conversational(fields, ("chosen", "rejected"))
+
     def read(self, raw: bytes) -> Choice:
-        row = _with_prompt(self._decode(raw))
+        try:
+            row = self._decode(raw)
+        except msgspec.ValidationError:
+            if self._kind is TextChoice:
+                raise
+            return self.respelt(lambda renamed: self.checked(self.spelt(msgspec.json.decode(raw), renamed)))
+        return self.checked(row)
+
+    def spelt(self, fields: Any, renamed: Renamed) -> Choice:
+        """A row of messages that are written in another way.
+
+        A prompt that is a text is left out where the answers, being whole conversations, hold it already.
+        """
+        fields = sides.spelt(_without_repeated_prompt(fields), self.columns, renamed)
+        return msgspec.convert(fields, self._kind)
+
+    @staticmethod
+    def checked(row: Choice) -> Choice:
+        row = _with_prompt(row)
+        if isinstance(row, TurnsChoice) and row.tools is not None:
+            row.tools = tools_of(row.tools)
         if not row.prompt:
             raise BadRow("no-prompt", "'prompt' is empty: there is no question that one answer suits better. Fill it.")
         prompt = _prompt(row)
@@ -70,15 +99,30 @@ class Preference(RowFormat[Choice]):
             sides.count_roles(side, tally)
         tally.add_conversations(sides.orders(prompt, row.chosen, row.rejected))
         tally.equal_pairs += row.chosen == row.rejected
+        room = 0
+        if isinstance(row, TurnsChoice):
+            answers = max(row.chosen, row.rejected, key=len)
+            room = count_extras([*(row.prompt or ()), *answers], row.tools, tally)
         tally.add(
             sides.length(prompt) + sides.length(longer),
             sides.turns(prompt) + max(sides.turns(row.chosen), sides.turns(row.rejected)),
-            size,
-            lambda: sides.text(prompt) + max(sides.text(row.chosen), sides.text(row.rejected), key=_bytes),
+            size + room,
+            lambda: sides.text(prompt) + max(sides.text(row.chosen), sides.text(row.rejected), key=_bytes) + " " * room,
         )
 
     def plain(self, row: Choice) -> dict[str, Any]:
-        return {column: sides.plain(getattr(row, column)) for column in self.columns}
+        choice = {column: sides.plain(getattr(row, column)) for column in self.columns}
+        return {**choice, "tools": row.tools} if isinstance(row, TurnsChoice) and row.tools else choice
+
+
+def _without_repeated_prompt(fields: Any) -> Any:
+    if not isinstance(fields, dict) or not isinstance(fields.get("prompt"), str):
+        return fields
+    chosen, rejected = parsed(fields.get("chosen")), parsed(fields.get("rejected"))
+    both_begin_alike = isinstance(chosen, list) and isinstance(rejected, list) and chosen[:1] == rejected[:1]
+    if not both_begin_alike or len(chosen) < 2 or len(rejected) < 2:
+        return fields
+    return {column: value for column, value in fields.items() if column != "prompt"}
 
 
 def _prompt(row: Choice) -> Side:
@@ -95,7 +139,7 @@ def _with_prompt(row: Choice) -> Choice:
         parts: Choice = TextChoice(row.chosen[end:], row.rejected[end:], row.chosen[:end])
     else:
         end = _end_of_common_turns(row.chosen, row.rejected)
-        parts = TurnsChoice(row.chosen[end:], row.rejected[end:], row.chosen[:end])
+        parts = TurnsChoice(row.chosen[end:], row.rejected[end:], row.chosen[:end], row.tools)
     if not end:
         raise BadRow("no-prompt", "The row has no 'prompt', and its answers do not begin with a common one. Add it.")
     return parts

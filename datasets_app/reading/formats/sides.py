@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..problems import BadRow
-from ..shapes import order_of
 from ..tally import Tally
+from . import spellings
+from .extras import order
+from .spellings import Renamed
+from .tools import parsed
 from .turns import Turn, characters, check_turns, joined, plain_turns
 
 Side = str | list[Turn]
+
+
+def is_conversational(fields: Mapping[str, bytes], columns: Sequence[str]) -> bool:
+    """Whether a side of the row is a list, as it stands in the file."""
+    return any(fields.get(column, b"")[:1] == b"[" for column in columns)
+
+
+def spelt(fields: Any, columns: Sequence[str], renamed: Renamed) -> Any:
+    """A row of messages, some of which are written in another way. A single text beside messages becomes a turn."""
+    if not isinstance(fields, dict):
+        return fields
+    given = {column: parsed(fields[column]) for column in columns if column in fields}
+    texts = [column for column, side in given.items() if isinstance(side, str)]
+    for column, side in given.items():
+        if isinstance(side, list):
+            given[column] = spellings.spelt(column, side, renamed)
+        elif isinstance(side, dict):
+            given[column] = spellings.spelt(column, [side], renamed)
+        elif isinstance(side, str) and len(texts) < len(given):
+            given[column] = [{"role": "user" if column == "prompt" else "assistant", "content": side}]
+    return {**fields, **given}
 
 
 def check_prompt(prompt: Side) -> None:
@@ -35,11 +60,7 @@ def orders(prompt: Side, *answers: Side) -> list[str]:
     """In which order the prompt followed by each answer goes; texts are no conversations."""
     if isinstance(prompt, str):
         return []
-    return [_order([*prompt, *answer]) for answer in answers if isinstance(answer, list)]
-
-
-def _order(turns: list[Turn]) -> str:
-    return order_of(tuple([turn.role for turn in turns]), [turn.content for turn in turns])
+    return [order([*prompt, *answer]) for answer in answers if isinstance(answer, list)]
 
 
 def length(side: Side) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,9 +17,13 @@ class Document(msgspec.Struct, gc=False):
 
 
 class Text(RowFormat[Document]):
-    name = "text"
+    name = layout = "text"
     columns = ("text",)
     _decode = msgspec.json.Decoder(Document).decode
+
+    @classmethod
+    def is_conversational(cls, fields: Mapping[str, bytes]) -> bool:
+        return False
 
     def read(self, raw: bytes) -> Document:
         row = self._decode(raw)

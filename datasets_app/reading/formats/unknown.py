@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,9 +14,13 @@ Fields = dict[str, Any]
 
 
 class Unknown(RowFormat[Fields]):
-    name = "unknown"
+    name = layout = "unknown"
     columns = ()
     _decode = msgspec.json.Decoder(Fields).decode
+
+    @classmethod
+    def is_conversational(cls, fields: Mapping[str, bytes]) -> bool:
+        return False
 
     def read(self, raw: bytes) -> Fields:
         return self._decode(raw)
