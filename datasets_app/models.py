@@ -145,3 +145,50 @@ class TellingRows(models.Model):
 
     def __str__(self) -> str:
         return f"Telling rows of {self.dataset_id}"
+
+
+class Accounting(models.Model):
+    """What becomes of every row of a dataset with a model's tokenizer and template and the settings that matter.
+
+    The same question is answered once; whoever asks meanwhile waits for it. Which row is which is in a file beside.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    UNDER_WAY = (State.WAITING, State.RUNNING)
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="accountings")
+    model = models.ForeignKey("models_catalog.BaseModel", on_delete=models.CASCADE, related_name="+")
+    revision = models.CharField(max_length=200, blank=True)
+    key = models.CharField(max_length=64, unique=True, help_text="What was asked, as a digest.")
+    plan = models.JSONField(help_text="The settings that matter, as in jobs.preparation.plan.")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    rows_done = models.PositiveBigIntegerField(default=0)
+    summary = models.JSONField(null=True, help_text="As in jobs.preparation.summary.")
+    error = models.JSONField(null=True, help_text="Why there is none: a finding.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    lease_until = models.DateTimeField(null=True, help_text="Until when whoever is at it may take.")
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=["waiting", "running", "done", "failed"]), name="accounting_state_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Account of {self.dataset_id} with {self.model_id} ({self.state})"
+
+    @property
+    def path(self) -> Path:
+        """Where the table of its rows lies. Made from the id alone."""
+        return Path(settings.DATASETS_DIR) / f"{self.pk}.rows.npz"
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in self.UNDER_WAY
