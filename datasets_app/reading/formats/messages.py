@@ -56,12 +56,16 @@ class Messages(RowFormat[Chat]):
         return row
 
     def measure(self, row: Chat, size: int, tally: Tally) -> None:
-        contents = [turn.content for turn in row.messages]
-        roles = [turn.role for turn in row.messages]
+        turns = row.messages
+        contents = [turn.content for turn in turns]
+        roles = tuple([turn.role for turn in turns])
+        counted = tally.roles
         for role in roles:
-            tally.roles[role] += 1
-        room = count_extras(row.messages, row.tools, tally)
-        tally.add_conversations([order(row.messages) if room else order_of(tuple(roles), contents)])
+            counted[role] += 1
+        room = 0
+        if row.tools or [turn for turn in turns if turn.tool_calls or turn.weight is not None]:
+            room = count_extras(turns, row.tools, tally)
+        tally.add_conversations([order(turns) if room else order_of(roles, contents)])
         tally.add(sum(map(len, contents)), len(roles), size + room, lambda: "".join(contents) + " " * room)
 
     def plain(self, row: Chat) -> dict[str, Any]:

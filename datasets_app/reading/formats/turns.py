@@ -33,16 +33,16 @@ def check_turns(column: str, turns: Sequence[Turn], *, answered: bool) -> None:
     """
     if not turns:
         raise BadRow("empty-conversation", f"'{column}' is an empty list. Give it messages or remove the row.")
-    answers = learnt = 0
-    for number, turn in enumerate(turns, 1):
+    answers = unlearnt = 0
+    for turn in turns:
         if turn.tool_calls or turn.weight is not None:
-            _settle(turn, f"turn {number} in {column}")
+            _settle(turn, f"turn {turns.index(turn) + 1} in {column}")
+            unlearnt += turn.weight == 0 and turn.role == "assistant"
         if turn.role == "assistant":
             answers += 1
-            learnt += turn.weight != 0
-            if not (turn.content and not turn.content.isspace()) and not turn.tool_calls:
+            if (not turn.content or turn.content.isspace()) and not turn.tool_calls:
                 raise BadRow("empty-answer", f"'{column}' has an assistant turn without text. Remove it or the row.")
-    if answered and not learnt:
+    if answered and answers == unlearnt:
         if answers:
             raise BadRow("no-weight", f"Every assistant turn in '{column}' has weight 0, so no answer would be learnt.")
         raise BadRow("no-assistant-turn", f"'{column}' has no assistant turn, so there is no answer to learn.")
