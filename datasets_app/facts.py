@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from .conversions import conversions_from
 from .models import Dataset
 from .reading import REASONS
+from .reading.tally import TOKENS_PER_ROW, TOKENS_PER_TURN
 
 LINES_NAMED = 5
 
@@ -46,5 +47,22 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "unalternating": dataset.stats.get("unalternating"),
         "row_shapes": dataset.stats.get("shapes"),
         "dataset_bytes": dataset.size_bytes,
+        "average_tokens": average_tokens(dataset.stats),
         "token_ceiling": dataset.stats.get("token_ceiling"),
     }
+
+
+BYTES_A_TOKEN = 4
+"""Of English; scripts with more bytes to a letter have fewer letters to a token."""
+TOKENS_AROUND_A_TURN = 5
+"""What chat templates write around one: a start, the role, a new line, an end, a new line."""
+
+
+def average_tokens(stats: dict[str, Any]) -> int | None:
+    """About how many tokens a row has. Letters are as wide in bytes as those of the row with most of them."""
+    length, turns = stats.get("length"), stats.get("turns", {"average": 0, "most": 0})
+    if not length or not length["longest"] or not stats.get("token_ceiling"):
+        return None
+    most = turns["most"] * TOKENS_PER_TURN + TOKENS_PER_ROW
+    width = min(4.0, max(1.0, (stats["token_ceiling"] - most) / length["longest"]))
+    return max(1, int(length["average"] * width / BYTES_A_TOKEN + turns["average"] * TOKENS_AROUND_A_TURN))

@@ -55,6 +55,14 @@ def gpu_count() -> int:
     return count
 
 
+def cards() -> list[dict[str, Any]]:
+    """The GPUs a job can use as they are now, each as in the fact `gpu_list`."""
+    if not gpu_count():
+        return []
+    listed: list[dict[str, Any]] = _gpu_facts().get("gpu_list", [])
+    return listed
+
+
 @lru_cache(maxsize=1)
 def _installed(*, minute: int) -> dict[str, Any]:
     """The minute is only the key of the cache."""

@@ -17,11 +17,13 @@ from datasets_app.models import Dataset
 from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
-from .machine import gpu_count
+from .machine import cards, gpu_count
 from .models import ENDED, ON_A_MACHINE, Job, OnUnrehearsed, OnWarning, State, Transition
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report, Severity
+from .rulebook.cards import choose
+from .rulebook.estimate import memory_needed
 
 LEASE = timedelta(seconds=20)
 """How long a job may go without a sign of life from its supervisor."""
@@ -175,15 +177,26 @@ def cancel(*, job: Job, by: User) -> Job:
 
 
 def claim(machine: str) -> Job | None:
-    """Take the oldest queued job for a free place on this machine, or None. Of two that try, one gets it."""
+    """Take the oldest queued job for a free place on this machine, or None. Of two that try, one gets it.
+
+    A job that needs a larger GPU than those that are free waits for it, and lets younger ones pass.
+    """
     taken = Job.objects.filter(machine=machine, state__in=ON_A_MACHINE).values_list("slot", flat=True)
     free = sorted(set(range(max(1, gpu_count()))) - set(taken))
     if not free:
         return None
+    listed = cards()
     for job in Job.objects.filter(state=State.QUEUED).order_by("created_at", "pk")[:10]:
-        if _take(job, machine, free[0]):
+        slot = choose(needed_by(job), listed, free) if listed else free[0]
+        if slot is not None and _take(job, machine, slot):
             return job
     return None
+
+
+def needed_by(job: Job) -> int | None:
+    """Bytes of the GPU it will take, as predicted when it was submitted."""
+    needed = memory_needed(job.facts)
+    return needed[0] if needed else None
 
 
 def _take(job: Job, machine: str, slot: int) -> bool:

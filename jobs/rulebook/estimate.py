@@ -353,7 +353,10 @@ def _gpu_hours(facts: Facts) -> float | None:
 
 def _basis(facts: Facts) -> str:
     paces = _pace(facts)
-    return f"from {count(len(paces), 'job')} of this kind here" if paces else ""
+    if len(paces) < 2:
+        return f"from {count(len(paces), 'job')} of this kind here" if paces else ""
+    off = sorted(median(paces) / pace - 1 for pace in paces)
+    return f"from {count(len(paces), 'job')} of this kind here, for which it was off by {off[0]:+.0%} … {off[-1]:+.0%}"
 
 
 def _error_so_far(facts: Facts) -> str:
@@ -407,6 +410,34 @@ def _length(facts: Facts) -> int:
     return kept if facts.get("packing", False) else min(kept, max(1, ceiling // BYTES_A_TOKEN))
 
 
+def rows_longer(row_tokens: Sequence[Sequence[int]], length: int) -> int:
+    """About how many rows have more tokens, told from bars of a histogram: [longest of the bar, rows]."""
+    shorter, longer = 0, 0.0
+    for longest, rows in row_tokens:
+        inside = (longest - max(shorter, length)) / (longest - shorter) if longest > shorter else longest > length
+        longer += rows * min(1.0, max(0.0, inside))
+        shorter = longest
+    return round(longer)
+
+
+def _tokens_per_step(facts: Facts) -> int:
+    """Tokens that one step reads, without padding. Packing fills every sequence."""
+    sequences, length = facts["batch_size"] * facts.get("gradient_accumulation", 1), facts["max_length"]
+    if facts.get("packing", False):
+        return int(sequences * length)
+    average = _average_tokens(facts.get("row_tokens", ()), length) or float(min(facts["average_tokens"], length))
+    return int(sequences * average * (2 if facts["method"] == "dpo" else 1) + 0.5)
+
+
+def _average_tokens(row_tokens: Sequence[Sequence[int]], length: int) -> float | None:
+    """Of a row as far as it is kept: rows are taken to lie evenly within their bar."""
+    shorter, tokens, rows = 0, 0.0, 0
+    for longest, number in row_tokens:
+        tokens += number * min(length, (shorter + 1 + longest) / 2)
+        rows, shorter = rows + number, longest
+    return tokens / rows if rows else None
+
+
 _RECKONED: Mapping[str, Callable[[Facts], Any]] = {
     "rows": _rows,
     "eval_rows": _eval_rows,
@@ -416,6 +447,7 @@ _RECKONED: Mapping[str, Callable[[Facts], Any]] = {
     "trainable_parameters": _trainable,
     "memory": _memory,
     "disk": _disk,
+    "tokens_per_step": _tokens_per_step,
     "seconds": _seconds,
     "gpu_hours": _gpu_hours,
     "basis": _basis,

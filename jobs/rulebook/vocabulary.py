@@ -107,6 +107,7 @@ _DATASET = {
     "roles": "roles that take turns in the good rows",
     "unalternating": "good rows in which users and assistants do not take turns, a user first",
     "row_shapes": "good rows by their kind (SHAPES in rules/template.py); a row may be of several",
+    "average_tokens": "about how many tokens a row has, reckoned from its letters",
     "dataset_bytes": "size of the file in bytes",
     "token_ceiling": "an upper bound for the tokens of the longest row",
 }
@@ -139,6 +140,7 @@ _MEASURED = {
     "rows_prepared": "rows left after tokenising, cutting and masking",
     "rows_start_doubled": "rows that begin with the beginning-of-text token twice",
     "pairs_cut_alike": "preference rows whose two answers are the same as far as they are kept",
+    "row_tokens": "rows by their tokens, where those were counted: [longest of the bar, rows], shortest first",
     "rows_full": "rows that fill all tokens that are kept of them",
     "rows_given": "rows handed to the trainer",
     "rows_held_out": "rows kept back for evaluation",

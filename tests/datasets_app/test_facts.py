@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets_app.facts import dataset_facts
+from datasets_app.facts import average_tokens, dataset_facts
 from datasets_app.services import create_dataset
+from jobs.rulebook import check, read
 from jobs.rulebook.vocabulary import FACTS, Source
 from tests.make import make_dataset, make_user
+from tests.rulebook.world import World, spec
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +39,8 @@ def test_every_fact_about_a_dataset_is_told() -> None:
         "unalternating": 0,
         "row_shapes": {},
         "token_ceiling": 68,
+        "dataset_bytes": 43,
+        "average_tokens": 1,
     }
 
 
@@ -63,3 +69,30 @@ def test_what_does_not_exist_is_not_found(asked: str) -> None:
 def test_somebody_elses_dataset_is_not_found(staff: bool) -> None:
     dataset = make_dataset()
     assert dataset_facts(str(dataset.pk), make_user("stranger", is_staff=staff)) == {"dataset_found": False}
+
+
+LENGTH = {"average": 400, "shortest": 10, "longest": 1000}
+
+
+@pytest.mark.parametrize(
+    ("stats", "tokens"),
+    [
+        ({"length": LENGTH, "token_ceiling": 1000 + 64}, 100),
+        ({"length": LENGTH, "token_ceiling": 3000 + 64}, 300),  # three bytes to a letter
+        ({"length": LENGTH, "token_ceiling": 1000 + 64 + 4 * 16, "turns": {"average": 2, "most": 4}}, 110),
+        ({"length": {"average": 0, "shortest": 0, "longest": 0}, "token_ceiling": 0}, None),
+        ({}, None),
+    ],
+)
+def test_tokens_of_a_row_are_reckoned_from_its_letters(stats: dict[str, Any], tokens: int | None) -> None:
+    assert average_tokens(stats) == tokens
+
+
+def test_of_a_dataset_that_was_read_before_nothing_is_claimed() -> None:
+    """Its file was not counted for what rules learnt to ask since."""
+    dataset = make_dataset(stats={})
+    facts = dataset_facts(str(dataset.pk), dataset.owner)
+    assert {facts[name] for name in ("row_shapes", "unalternating", "token_ceiling", "average_tokens")} == {None}
+    report = check({**World().known(read(spec())), **facts, "dataset": "1"})
+    assert {"template.refuses-rows", "length.rows-cut"} & {finding.code for finding in report} == set()
+    assert report.ok, report.errors

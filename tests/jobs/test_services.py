@@ -195,6 +195,19 @@ def test_each_gpu_takes_a_job(monkeypatch):
     assert [services.claim("here").slot, services.claim("here").slot, services.claim("here")] == [0, 1, None]
 
 
+def test_a_job_waits_for_a_gpu_that_is_large_enough_and_lets_others_pass(monkeypatch):
+    cards = [{"index": 0, "name": "L4", "memory": 10**9, "free": 10**9},
+             {"index": 1, "name": "H100", "memory": 10**11, "free": 10**11}]  # fmt: skip
+    monkeypatch.setattr(services, "gpu_count", lambda: 2)
+    monkeypatch.setattr(services, "cards", lambda: cards)
+    monkeypatch.setattr(services, "memory_needed", lambda facts: (facts["needs"], 0))
+    first, second, third = (make_job(facts={"needs": needs}) for needs in (10**10, 10**10, 10**8))
+    assert [(job, job.slot) for job in (services.claim("here"), services.claim("here"))] == [(first, 1), (third, 0)]
+    assert services.claim("here") is None
+    services.move(Job.objects.get(pk=first.pk), State.FAILED)
+    assert services.claim("here") == second
+
+
 def test_the_database_lets_one_job_onto_a_slot():
     make_job(state=State.RUNNING, machine="here", slot=0)
     with pytest.raises(IntegrityError):

@@ -84,7 +84,7 @@ def test_without_facts_everything_is_unknown_and_says_why() -> None:
     assert nothing["memory_bytes"] is None
     assert set(nothing["unknown"]) == {
         "rows", "eval_rows", "steps", "download_bytes", "download_seconds", "trainable_parameters", "memory",
-        "disk", "seconds", "gpu_hours",
+        "disk", "tokens_per_step", "seconds", "gpu_hours",
     }  # fmt: skip
 
 
@@ -210,9 +210,25 @@ def test_the_time_of_a_run_follows_from_the_pace_of_earlier_ones() -> None:
     facts = World().known(read(spec()))
     work = work_of_a_step(facts)
     done = reckoned({"pace_history": {KIND: [[work, 2.0], [2 * work, 4.0], [work, 30.0]]}})
-    assert (done.steps, done.seconds, done.basis) == (609, 1218, "from 3 jobs of this kind here")
+    assert (done.steps, done.seconds, done.basis) == (
+        609, 1218, "from 3 jobs of this kind here, for which it was off by -93% … +0%"
+    )  # fmt: skip
 
 
 def test_a_time_that_nobody_knows_is_not_invented() -> None:
     assert reckoned().seconds is None
     assert reckoned().unknown["seconds"] == "No job of this kind has finished on this machine yet."
+
+
+def test_tokens_of_a_step_follow_from_what_was_counted_or_from_letters() -> None:
+    assert reckoned().tokens_per_step == 4 * 150
+    assert reckoned(**{"data.max_length": 100, "training.gradient_accumulation": 2}).tokens_per_step == 8 * 100
+    assert reckoned(**{"data.packing": True}).tokens_per_step == 4 * 1024
+    counted = {"row_tokens": ((100, 10), (300, 10))}
+    assert reckoned(counted).tokens_per_step == 4 * (50.5 + 200.5) / 2
+    assert reckoned(counted, **{"data.max_length": 100}).tokens_per_step == 4 * (50.5 + 100) / 2
+
+
+def test_dpo_reads_two_answers_in_a_step() -> None:
+    dpo = {"training.method": "dpo", "data.dataset": "chat preference"}
+    assert reckoned(**dpo).tokens_per_step == 2 * reckoned().tokens_per_step

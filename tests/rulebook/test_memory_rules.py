@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from jobs.rulebook import RULES, Severity, read
-from jobs.rulebook.estimate import TIGHT, estimate, memory_needed, verdict
+from jobs.rulebook.cards import choose
+from jobs.rulebook.estimate import TIGHT, estimate, memory_needed, rows_longer, verdict
 from jobs.rulebook.findings import Finding
 from jobs.rulebook.rules.memory import _BREAKS
 
@@ -35,11 +36,14 @@ def test_a_smaller_batch_keeps_the_rows_of_a_step() -> None:
 
 @pytest.mark.parametrize("gigabytes", [17, 20, 24, 32, 48, 64])
 @pytest.mark.parametrize("lora", [True, False])
-def test_every_change_offered_really_fits(gigabytes: int, lora: bool) -> None:
-    facts = {**_BREAKS, "gpu_memory": gigabytes * GB, "lora_enabled": lora, "packages": ("bitsandbytes",)}
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_every_change_offered_really_fits(gigabytes: int, lora: bool, precision: str) -> None:
+    known = {"gpu_memory": gigabytes * GB, "lora_enabled": lora, "packages": ("bitsandbytes",), "precision": precision}
+    facts = {**_BREAKS, **known}
     paths = {"training.gradient_checkpointing": "gradient_checkpointing", "training.batch_size": "batch_size",
              "training.gradient_accumulation": "gradient_accumulation", "data.max_length": "max_length",
-             "quantization": "quantization", "lora.enabled": "lora_enabled"}  # fmt: skip
+             "quantization": "quantization", "lora.enabled": "lora_enabled", "training.optim": "optim",
+             "training.precision": "precision"}  # fmt: skip
     fixes = [fix for code in ("memory.too-large", "memory.weights-too-large")
              for finding in RULES[code].findings(facts) for fix in finding.fixes]  # fmt: skip
     assert fixes
@@ -91,3 +95,77 @@ def test_every_gpu_is_judged_by_itself() -> None:
 def test_a_machine_without_a_gpu_is_the_place() -> None:
     (place,) = estimate(World(changes={"ram": 64 * GB}).known(read(spec()))).gpus
     assert (place.index, place.memory, place.verdict) == (None, 64 * GB, "fits")
+
+
+LONG = {"batch_size": 1, "gpu_memory": 24 * GB, "gradient_checkpointing": True, "max_length": 16_384}
+
+
+def test_a_shorter_length_says_how_many_rows_it_cuts() -> None:
+    (finding,) = found("memory.too-large", **LONG, row_tokens=((500, 600), (3000, 200), (6000, 12)))
+    assert finding.fixes[0].label.startswith("Keep 4096 tokens of a row, which cuts about 8 rows of 812 (would need")
+
+
+def test_without_counted_tokens_no_number_is_claimed() -> None:
+    (finding,) = found("memory.too-large", **LONG)
+    assert finding.fixes[0].label.startswith("Keep 4096 tokens of a row, longer ones are cut (would need")
+
+
+BARS = ((10, 4), (20, 4), (30, 2))
+
+
+@pytest.mark.parametrize(("length", "rows"), [(0, 10), (5, 8), (10, 6), (15, 4), (29, 0), (30, 0), (99, 0)])
+def test_rows_longer_than_a_length_are_told_from_bars(length: int, rows: int) -> None:
+    assert rows_longer(BARS, length) == rows
+
+
+def test_computing_in_16_bits_is_offered_before_rows_are_cut() -> None:
+    (finding,) = found("memory.too-large", **{**LONG, "max_length": 1024, "gpu_memory": 33 * GB}, precision="fp32")
+    assert finding.fixes[0].changes == {"training.precision": "auto"}
+
+
+@pytest.mark.parametrize(("packages", "optimizer"), [((), "adafactor"), (("bitsandbytes",), "adamw_8bit")])
+def test_a_smaller_optimizer_is_offered_where_all_weights_are_trained(
+    packages: tuple[str, ...], optimizer: str
+) -> None:
+    (finding,) = found("memory.too-large", lora_enabled=False, gradient_checkpointing=True, batch_size=1,
+                       gpu_memory=100 * GB, packages=packages)  # fmt: skip
+    assert finding.fixes[0].changes == {"training.optim": optimizer}
+
+
+CARDS = [{"index": 0, "name": "L4", "memory": 24 * GB, "free": 24 * GB},
+         {"index": 1, "name": "H100", "memory": 80 * GB, "free": 80 * GB},
+         {"index": 2, "name": "H100", "memory": 80 * GB, "free": 2 * GB}]  # fmt: skip
+ALL = {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "free", "card"),
+    [
+        (10, ALL, 0),  # the smallest that suits
+        (10, {1, 2}, 1),  # any larger one suits as well; of two the one that is empty
+        (40, ALL, 1),
+        (40, {0}, None),  # it waits
+        (40, {0, 2}, 2),  # others have filled it, and there is no other
+        (90, ALL, 1),  # fits nowhere: the largest
+        (None, ALL, 0),
+    ],
+)
+def test_a_job_gets_the_card_it_needs(gigabytes: int | None, free: set[int], card: int | None) -> None:
+    assert choose(gigabytes and gigabytes * GB, CARDS, free) == card
+
+
+def test_it_is_said_which_card_a_job_waits_for() -> None:
+    changes = {"gpus": 2, "gpu_memory": 80 * GB, "gradient_checkpointing": True, "max_length": 2048}
+    (finding,) = found("memory.another-card", **changes, gpu_list=CARDS[:2])
+    assert (
+        "more than GPU 0 (L4, 24.0 GB) has room for, so it will wait for GPU 1 (H100, 80.0 GB), which is free now"
+        in (finding.message)
+    )
+    assert found("memory.another-card", **changes, gpu_list=CARDS[1:]) == [], "they are alike"
+    for fix in finding.fixes:
+        after = {paths_to_facts[path]: value for path, value in fix.changes.items()}
+        assert found("memory.another-card", **{**changes, **after}, gpu_list=CARDS[:2]) == []
+
+
+paths_to_facts = {"training.batch_size": "batch_size", "training.gradient_accumulation": "gradient_accumulation",
+                  "data.max_length": "max_length"}  # fmt: skip

@@ -6,16 +6,20 @@ A formula can be wrong, so it warns; it blocks only when even the weights cannot
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import Any
 
+from humanize import intcomma
+
+from ..cards import suitable
 from ..engine import Broken, Together, broken, rule
-from ..estimate import TIGHT, memory_needed
+from ..estimate import TIGHT, memory_needed, rows_longer
 from ..findings import Fix, Severity
 from ..fixes import advice
+from ..memory import OPTIMIZER_COPIES
 from ..settings_table import BY_FACT
-from ..words import size
+from ..words import count, names, size
 
 SHORTEST = 128
 """Tokens below which a row hardly holds a question and its answer."""
@@ -57,6 +61,8 @@ class Job(Together):
     packages: Collection[str] = ()
     supports_checkpointing: bool = True
     memory_history: Mapping[str, Any] | None = None
+    gpu_list: Sequence[Mapping[str, Any]] = ()
+    row_tokens: Sequence[Sequence[int]] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -96,8 +102,12 @@ def _steps(job: Job) -> Iterator[dict[str, Any]]:
     """The same rows in every step, then shorter rows, then other ways to train."""
     if not job.gradient_checkpointing and job.supports_checkpointing:
         yield {"gradient_checkpointing": True}
+    if job.precision == "fp32" and job.gpus:
+        yield {"precision": "auto"}
     for batch in _divisors(job.batch_size):
         yield {"batch_size": batch, "gradient_accumulation": job.gradient_accumulation * job.batch_size // batch}
+    if optimizer := _smaller_optimizer(job):
+        yield {"optim": optimizer}
     length = job.max_length // 2
     while length >= SHORTEST:
         yield {"max_length": length}
@@ -112,6 +122,13 @@ def _steps(job: Job) -> Iterator[dict[str, Any]]:
         yield {"lora_enabled": True, **quantized}
 
 
+def _smaller_optimizer(job: Job) -> str | None:
+    """Where all weights are trained, the optimizer holds more than they do."""
+    if job.lora_enabled or OPTIMIZER_COPIES[job.optim] <= OPTIMIZER_COPIES["adamw_8bit"]:
+        return None
+    return "adamw_8bit" if "bitsandbytes" in job.packages and job.gpus else "adafactor"
+
+
 def _divisors(batch: int) -> list[int]:
     """Smaller batches of which a whole number makes the old one, the largest first."""
     return [size for size in range(batch // 2, 0, -1) if batch % size == 0]
@@ -121,9 +138,11 @@ _WORDS = {
     "gradient_checkpointing": "turn gradient checkpointing on",
     "batch_size": "batches of {batch_size}",
     "gradient_accumulation": "{gradient_accumulation} of them accumulated",
-    "max_length": "keep {max_length} tokens of a row, longer ones are cut",
+    "max_length": "keep {max_length} tokens of a row, {cut}",
     "quantization": "load the weights in 4 bits",
     "lora_enabled": "train a LoRA adapter",
+    "precision": "compute in 16 bits",
+    "optim": "use the optimizer {optim}",
 }
 
 
@@ -142,10 +161,18 @@ def smallest_changes(job: Job, most: int = 3) -> tuple[Fix, ...]:
 
 
 def _fix(job: Job, changes: Mapping[str, Any]) -> Fix:
-    said = ", ".join(_WORDS[fact].format(**changes) for fact in changes)
+    said = ", ".join(_WORDS[fact].format(**changes, cut=_cut(job, changes)) for fact in changes)
     needed, room = job.needs(**changes) or 0, job.room or 0
     label = f"{said[0].upper()}{said[1:]} (would need {size(needed)} of {size(room)})"
     return Fix(label, {BY_FACT[fact].path: value for fact, value in changes.items()})
+
+
+def _cut(job: Job, changes: Mapping[str, Any]) -> str:
+    """How many rows a shorter length cuts, where their lengths in tokens have been counted."""
+    if "max_length" not in changes or not job.row_tokens:
+        return "longer ones are cut"
+    rows = rows_longer(job.row_tokens, changes["max_length"])
+    return f"which cuts about {count(rows, 'row')} of {intcomma(sum(rows for _, rows in job.row_tokens))}"
 
 
 _BREAKS = {
@@ -208,3 +235,40 @@ def tight(job: Job) -> Broken | None:
     fixes = smallest_changes(job, most=2)
     todo = advice(fixes, "Start it all the same, or take a machine with more memory.")
     return broken(fixes=fixes, needed=size(needed[0]), place=job.place, room=size(job.room), advice=todo)
+
+
+_CARDS = [{"index": 0, "name": "L4", "memory": 24 * 10**9, "free": 24 * 10**9},
+          {"index": 1, "name": "H100", "memory": 80 * 10**9, "free": 80 * 10**9}]  # fmt: skip
+
+
+@rule(
+    code="memory.another-card",
+    severity=Severity.ADVICE,
+    field="training.batch_size",
+    message="The job would need about {needed}, more than {small} {has} room for, so it will wait for {large}, "
+    "{state}. {advice}",
+    breaks={**_BREAKS, "gpus": 2, "gpu_memory": 80 * 10**9, "gpu_list": _CARDS, "gradient_checkpointing": True,
+            "max_length": 2048},
+)  # fmt: skip
+def another_card(job: Job) -> Broken | None:
+    """Whoever starts a job wants to know that it will not take the first GPU that is free, and why it waits."""
+    needed = job.needs()
+    chosen = suitable(needed, job.gpu_list)
+    others = [card for card in job.gpu_list if card not in chosen]
+    if not needed or not others or needed > max(card["memory"] for card in chosen):
+        return None
+    idle = any(card["free"] >= needed for card in chosen)
+    fixes = smallest_changes(replace(job, gpu_memory=min(card["memory"] for card in others)), most=2)
+    return broken(
+        fixes=fixes,
+        advice=advice(fixes, "There is nothing to do."),
+        needed=size(needed),
+        small=names([_card(card) for card in others]),
+        has="has" if len(others) == 1 else "have",
+        large=names([_card(card) for card in chosen]),
+        state="which is free now" if idle else "which is in use now",
+    )
+
+
+def _card(card: Mapping[str, Any]) -> str:
+    return f"GPU {card['index']} ({card['name']}, {size(card['memory'])})"
