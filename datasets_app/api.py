@@ -1,33 +1,65 @@
-"""The datasets of the API: upload, read, convert, delete."""
+"""The datasets of the API: upload, read, look at rows, make versions, download, delete."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.http import Http404, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from finetune_site.api import JSONParser
 from finetune_site.problems import problem
+from finetune_site.sending import FileRenderer, chunks_of, send
 
-from . import services
+from . import corrections, services
+from .browsing import find_rows, row_of_line
 from .conversions import convert_dataset
+from .exports import WAYS, export
 from .models import Dataset
 from .preview import shown
-from .serializers import ConvertSerializer, DatasetSerializer, PreviewSerializer, UploadSerializer
+from .serializers import (
+    ConvertSerializer,
+    CorrectionTrialSerializer,
+    CorrectSerializer,
+    DatasetSerializer,
+    OverlapSerializer,
+    PartsSerializer,
+    PreviewSerializer,
+    RowsSerializer,
+    SplitSerializer,
+    UploadSerializer,
+)
+from .splits import overlap, split_dataset
 from .uploads import the_file
+from .versions import family
 
 PREVIEWED, MOST_PREVIEWED = 5, 100
+PLAIN: dict[str, Any] = {
+    "pagination_class": None, "filterset_fields": None, "search_fields": None, "ordering_fields": None,
+}  # fmt: skip
+"""An action that answers with one thing, to which nothing of the list applies."""
+ROW_PARAMETERS = [
+    OpenApiParameter("offset", int, description="Rows to leave out before the first, counted from 0."),
+    OpenApiParameter("line", int, description="Begin at this line of the file instead."),
+    OpenApiParameter("limit", int, description="At most 100."),
+    OpenApiParameter("search", str),
+    OpenApiParameter("problem", str, description="A code of bad rows, or `bad`."),
+]
 
 
 class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]):
@@ -76,7 +108,7 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
     @extend_schema(
         parameters=[OpenApiParameter("offset", int), OpenApiParameter("limit", int)], responses=PreviewSerializer
     )
-    @action(detail=True, pagination_class=None, filterset_fields=None, search_fields=None, ordering_fields=None)
+    @action(detail=True, **PLAIN)
     def preview(self, request: Request, pk: int) -> Response:
         """Good rows from `offset` on, at most 100 at a time."""
         dataset = self.get_object()
@@ -84,6 +116,99 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         limit = min(_whole_number(request, "limit", default=PREVIEWED), MOST_PREVIEWED)
         rows = [shown(row) for row in _rows(dataset, offset, limit)]
         return Response({"rows": rows, "offset": offset, "limit": limit, "count": dataset.usable_rows})
+
+    @extend_schema(parameters=ROW_PARAMETERS, responses=RowsSerializer)
+    @action(detail=True, **PLAIN)
+    def rows(self, request: Request, pk: int) -> Response:
+        """Rows as they stand in the file, good and bad, from `offset` on or from a `line`.
+
+        With `search` those that hold these words, with `problem` those that are bad for this reason (`bad`: for any).
+        A search stops after two seconds; `next` is the offset to go on from, null at the end of the file.
+        """
+        dataset = self.get_object()
+        offset = _whole_number(request, "offset", default=0)
+        line = _whole_number(request, "line", default=0)
+        limit = min(_whole_number(request, "limit", default=PREVIEWED), MOST_PREVIEWED)
+        corrections.require_read(dataset)
+        offset = row_of_line(dataset, line) if line else offset
+        search, problem = (request.query_params.get(name, "")[:200] for name in ("search", "problem"))
+        found = find_rows(dataset, offset=offset, limit=limit, search=search, problem=problem)
+        rows = [each.as_dict() for each in found.rows]
+        return Response({"rows": rows, "offset": offset, "searched": found.searched, "next": found.next})
+
+    @extend_schema(responses=DatasetSerializer(many=True))
+    @action(detail=True, **PLAIN)
+    def versions(self, request: Request, pk: int) -> Response:
+        """All versions of this dataset, itself among them, the first one first."""
+        return Response(self.get_serializer(family(self.get_object()), many=True).data)
+
+    @extend_schema(request=CorrectSerializer, responses={200: CorrectionTrialSerializer, 201: DatasetSerializer})
+    @action(detail=True, methods=["post"])
+    def correct(self, request: Request, pk: int) -> Response:
+        """Make a corrected copy, a new version with a report of every change; or with `dry_run` only count.
+
+        `choices` says for classes of rows what is done: repair, drop or keep. Others are treated as usual: bad rows
+        are repaired where that is possible and else dropped, doubles are dropped, all else is kept.
+        """
+        dataset = self.get_object()
+        asked = CorrectSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        choices = asked.validated_data.get("choices", {})
+        if asked.validated_data.get("dry_run"):
+            return Response(corrections.try_correction(dataset=dataset, choices=choices).as_dict())
+        made = corrections.correct_dataset(dataset=dataset, choices=choices)
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=SplitSerializer, responses={201: PartsSerializer})
+    @action(detail=True, methods=["post"])
+    def split(self, request: Request, pk: int) -> Response:
+        """Make two new versions: rows to train on, and rows held out for evaluation. Stable for a seed."""
+        dataset = self.get_object()
+        asked = SplitSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        training, held_out = split_dataset(dataset=dataset, **asked.validated_data)
+        parts = {"training": self.get_serializer(training).data, "held_out": self.get_serializer(held_out).data}
+        return Response(parts, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("with", int, description="By default itself.")], responses=OverlapSerializer
+    )
+    @action(detail=True, **PLAIN)
+    def overlap(self, request: Request, pk: int) -> Response:
+        """How many rows of this dataset, to evaluate with, the dataset `with` has too; 409 while that is counted."""
+        dataset = self.get_object()
+        other = get_object_or_404(self.get_queryset(), pk=_whole_number(request, "with", default=pk))
+        for each in (dataset, other):
+            corrections.require_read(each)
+        found = overlap(other, dataset)
+        if found is None:
+            raise problem("with", "overlap.not-yet", "The rows are being compared. Ask again in a minute.", 409)
+        return Response(found.as_dict())
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    @action(detail=True, renderer_classes=[JSONRenderer, FileRenderer], **PLAIN)
+    def report(self, request: Request, pk: int) -> HttpResponseBase:
+        """Every change that was made for this version, one JSON object a line: line, code, what was done."""
+        return _sent(request, self.get_object().report_path, f"dataset-{pk}-changes.jsonl")
+
+    @extend_schema(
+        parameters=[OpenApiParameter("as", str, enum=list(WAYS))],
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY},
+    )
+    @action(detail=True, renderer_classes=[JSONRenderer, FileRenderer], **PLAIN)
+    def download(self, request: Request, pk: int) -> HttpResponseBase:
+        """The file, byte by byte; with `as` its good rows as JSON lines or Parquet, as `datasets` loads them."""
+        dataset = self.get_object()
+        if "as" in request.query_params:
+            name, parts = export(dataset, request.query_params["as"])
+            return send(request._request, parts, name)
+        return _sent(request, dataset.path, dataset.file_name)
+
+
+def _sent(request: Request, path: Path, name: str) -> HttpResponseBase:
+    if not path.is_file():
+        raise Http404
+    return send(request._request, chunks_of(path), name, size=path.stat().st_size)
 
 
 def _rows(dataset: Dataset, offset: int, limit: int) -> list[dict[str, Any]]:

@@ -107,3 +107,25 @@ class CorrectionTrialSerializer(serializers.Serializer[Any]):
     rows_changed = serializers.IntegerField()
     by_code = serializers.DictField(child=serializers.IntegerField())
     examples = ExampleSerializer(many=True)
+
+
+class SplitSerializer(serializers.Serializer[Any]):
+    """The service judges the values."""
+
+    fraction = serializers.FloatField(help_text="Of the good rows, to hold out; between 0 and 1.")
+    seed = serializers.IntegerField(required=False, help_text="The same seed draws the same rows. By default 42.")
+    together = serializers.BooleanField(
+        required=False, help_text="Rows that ask the same question stay in one part. By default true."
+    )
+
+
+class PartsSerializer(serializers.Serializer[Any]):
+    training = DatasetSerializer()
+    held_out = DatasetSerializer()
+
+
+class OverlapSerializer(serializers.Serializer[Any]):
+    rows = serializers.IntegerField(help_text="Good rows of this dataset.")
+    same_rows = serializers.IntegerField(help_text="Those that the other one has too.")
+    same_questions = serializers.IntegerField(help_text="Those whose question the other one asks too.")
+    lines = serializers.ListField(child=serializers.IntegerField(), help_text="The first three of them, by line.")

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from finetune_site.problems import new_reference, problem
+from finetune_site.problems import Problem, new_reference, problem
 from jobs.rulebook.findings import Finding, Severity
 
 from .models import Dataset
@@ -128,6 +128,8 @@ def read_dataset(dataset_id: int) -> None:
     except Unreadable as unreadable:
         finding = Finding(f"dataset.{unreadable.code}", Severity.ERROR, "file", str(unreadable))
         _waiting(dataset).update(status=Dataset.Status.FAILED, error=finding.as_dict())
+    except Problem as refused:
+        _waiting(dataset).update(status=Dataset.Status.FAILED, error=refused.findings[0].as_dict())
     except Exception as error:
         _fail(dataset, error)
 

@@ -10,11 +10,11 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from .models import Dataset
-from .row_index import index_path
+from .side_files import INDEX, PRINTS
 
 
 @receiver(post_delete, sender=Dataset)
 def remove_files(sender: type[Dataset], instance: Dataset, **kwargs: Any) -> None:
-    paths = (instance.path, instance.report_path, index_path(instance.path))  # the id is gone when all is committed
-    for path in paths:
-        transaction.on_commit(partial(path.unlink, missing_ok=True))
+    path = instance.path  # the id is gone when all is committed
+    for each in (path, instance.report_path, path.with_suffix(INDEX), path.with_suffix(PRINTS)):
+        transaction.on_commit(partial(each.unlink, missing_ok=True))

@@ -2,13 +2,19 @@
 
 from django.urls import path
 
-from . import views
+from . import row_views, views
 
 app_name = "datasets"
 urlpatterns = [
     path("", views.dataset_list, name="list"),
     path("upload", views.upload, name="upload"),
     path("<int:pk>/", views.detail, name="detail"),
+    path("<int:pk>/rows/", row_views.rows, name="rows"),
+    path("<int:pk>/download", row_views.download, name="download"),
+    path("<int:pk>/report", row_views.report, name="report"),
+    path("<int:pk>/correct", views.correct, name="correct"),
+    path("<int:pk>/split", views.split, name="split"),
+    path("<int:pk>/compare", row_views.compare, name="compare"),
     path("<int:pk>/convert", views.convert, name="convert"),
     path("<int:pk>/delete", views.delete, name="delete"),
 ]

@@ -51,3 +51,18 @@ def _next_version(first: Dataset) -> int:
     Dataset.objects.select_for_update().get(pk=first.pk)
     newest: int = _family(first).aggregate(newest=Max("version"))["newest"]
     return newest + 1
+
+
+def how_made(dataset: Dataset) -> str:
+    """In a few words, for a list of versions."""
+    kind, options = dataset.change.get("kind"), dataset.change.get("options", {})
+    match kind:
+        case "conversion":
+            return f"Converted to {str(options.get('to', '')).replace('_', ' ')}"
+        case "correction":
+            return "Corrected"
+        case "split":
+            return "Held-out part of a split" if options.get("part") == "held_out" else "Training part of a split"
+        case None:
+            return "Uploaded"
+    return str(kind).replace("_", " ").capitalize()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -15,10 +15,13 @@ from finetune_site.problems import Problem
 
 from . import services
 from .conversions import conversions_from, convert_dataset
-from .models import Dataset
-from .preview import panes
-from .reading import REASONS
+from .correction_form import CorrectionForm, given_choices
+from .corrections import correct_dataset, try_correction
+from .models import Dataset, Format
+from .row_page import RowPage
+from .splits import split_dataset
 from .uploads import the_file
+from .versions import family
 
 PER_PAGE = 25
 ORDERS = {
@@ -34,16 +37,21 @@ def dataset_list(request: PersonRequest) -> HttpResponse:
 
 
 def _list_page(request: PersonRequest, refused: Problem | None = None) -> HttpResponse:
-    search, order = request.GET.get("q", "").strip(), request.GET.get("order", "")
+    search, order = request.GET.get("q", "").strip().replace("\0", ""), request.GET.get("order", "")
     order = order if order in ORDERS else "-created_at"
-    own = Dataset.objects.visible_to(request.user)
-    found = own.filter(name__icontains=search.replace("\0", "")).annotate(used_by=Count("jobs")).order_by(order, "-pk")
+    kind = request.GET.get("format", "")
+    visible = Dataset.objects.visible_to(request.user)
+    found = visible.filter(Q(name__icontains=search) | Q(file_name__icontains=search))
+    found = found.filter(format=kind) if kind in Format.values else found
+    found = found.select_related("original").annotate(used_by=Count("jobs", distinct=True))
     page = {
-        "page": Paginator(found, PER_PAGE).get_page(request.GET.get("page")),
-        "has_any": own.exists(),
+        "page": Paginator(found.order_by(order, "-pk"), PER_PAGE).get_page(request.GET.get("page")),
+        "has_any": visible.exists(),
         "search": search,
         "order": order,
         "orders": ORDERS,
+        "kind": kind,
+        "kinds": Format.choices,
         "refused": refused,
         "typed_name": request.POST.get("name", ""),
     }
@@ -69,50 +77,91 @@ def upload(request: PersonRequest) -> HttpResponse:
 def detail(request: PersonRequest, pk: int) -> HttpResponse:
     """The page of one dataset. While it is read, htmx asks for the progress until there is something to show."""
     services.revive_stalled(owner=request.user)
-    dataset = _own(request, pk)
+    dataset = own(request, pk)
     if request.htmx:
         if dataset.status != Dataset.Status.READING:
             return HttpResponseClientRefresh()
         return render(request, "datasets/_reading.html", {"dataset": dataset})
-    return _detail_page(request, dataset)
+    return detail_page(request, dataset)
 
 
-def _detail_page(request: PersonRequest, dataset: Dataset, refused: Problem | None = None) -> HttpResponse:
-    by_code = dataset.stats.get("bad_rows_by_code", {})
+def detail_page(
+    request: PersonRequest, dataset: Dataset, refused: Problem | None = None, correction: CorrectionForm | None = None
+) -> HttpResponse:
+    ready = dataset.status == Dataset.Status.READY
     page = {
         "dataset": dataset,
         "stats": dataset.stats,
-        "rows": [panes(row) for row in dataset.preview],
-        "reasons": [(REASONS[code], number) for code, number in by_code.items()],
+        "browse": RowPage.of(dataset, {}) if ready else None,
+        "correction": correction or CorrectionForm.of(dataset),
+        "can_correct": ready and dataset.format != Format.UNKNOWN and dataset.rows > 0,
         "conversions": conversions_from(dataset),
+        "others": _comparable(dataset),
         "jobs": dataset.jobs.order_by("-created_at")[:5],
+        "versions": family(dataset),
+        "children": dataset.children.count(),
         "refused": refused,
     }
     return render(request, "datasets/detail.html", page, status=refused.status_code if refused else 200)
 
 
+def _comparable(dataset: Dataset) -> QuerySet[Dataset]:
+    """The newest others of the same format."""
+    alike = Dataset.objects.filter(owner=dataset.owner, format=dataset.format, status=Dataset.Status.READY)
+    return alike.exclude(pk=dataset.pk).only("pk", "name")[:50]
+
+
+@require_POST
+def correct(request: PersonRequest, pk: int) -> HttpResponse:
+    """A corrected copy, or only the counts of what it would be."""
+    dataset = own(request, pk)
+    choices = given_choices(request.POST.dict())
+    try:
+        if "try" in request.POST:
+            trial = try_correction(dataset=dataset, choices=choices)
+            return detail_page(request, dataset, correction=CorrectionForm.of(dataset, choices, trial))
+        made = correct_dataset(dataset=dataset, choices=choices)
+    except Problem as refused:
+        return detail_page(request, dataset, refused)
+    messages.success(request, f"“{made.name}” is version {made.version}. “{dataset.name}” stays as it is.")
+    return redirect(made)
+
+
+@require_POST
+def split(request: PersonRequest, pk: int) -> HttpResponse:
+    """Two versions: one to train on, one to evaluate with."""
+    dataset = own(request, pk)
+    asked = {name: request.POST.get(name, "") for name in ("fraction", "seed")}
+    try:
+        training, held_out = split_dataset(dataset=dataset, together="together" in request.POST, **asked)
+    except Problem as refused:
+        return detail_page(request, dataset, refused)
+    messages.success(request, f"“{training.name}” and “{held_out.name}” were made. “{dataset.name}” stays as it is.")
+    return redirect(training)
+
+
 @require_POST
 def convert(request: PersonRequest, pk: int) -> HttpResponse:
-    dataset = _own(request, pk)
+    dataset = own(request, pk)
     try:
         converted = convert_dataset(dataset=dataset, to=request.POST.get("to", ""))
     except Problem as refused:
-        return _detail_page(request, dataset, refused)
+        return detail_page(request, dataset, refused)
     messages.success(request, f"“{converted.name}” was made from “{dataset.name}”, which stays as it is.")
     return redirect(converted)
 
 
 @require_POST
 def delete(request: PersonRequest, pk: int) -> HttpResponse:
-    dataset = _own(request, pk)
+    dataset = own(request, pk)
     try:
         services.delete_dataset(dataset=dataset)
     except Problem as refused:
-        return _detail_page(request, dataset, refused)
+        return detail_page(request, dataset, refused)
     messages.success(request, f"“{dataset.name}” was deleted.")
     return redirect("datasets:list")
 
 
-def _own(request: PersonRequest, pk: int) -> Dataset:
-    own: QuerySet[Dataset] = Dataset.objects.visible_to(request.user).select_related("parent", "original")
-    return get_object_or_404(own, pk=pk)
+def own(request: PersonRequest, pk: int) -> Dataset:
+    datasets: QuerySet[Dataset] = Dataset.objects.visible_to(request.user).select_related("parent", "original")
+    return get_object_or_404(datasets, pk=pk)

@@ -9,8 +9,15 @@ from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
+from rest_framework.renderers import JSONRenderer
 
 CHUNK = 1 << 20
+
+
+class FileRenderer(JSONRenderer):
+    """Lets a caller of the API ask for a file by its type; an error is JSON all the same."""
+
+    media_type = "application/octet-stream"
 
 
 def send(request: HttpRequest, parts: Iterator[bytes], name: str, *, size: int | None = None) -> StreamingHttpResponse:

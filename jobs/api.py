@@ -19,6 +19,7 @@ from rest_framework.throttling import UserRateThrottle
 from rest_framework.viewsets import GenericViewSet
 
 from finetune_site.problems import Problem, problem
+from finetune_site.sending import FileRenderer
 
 from . import services
 from .artifact_files import artifact_path, send_file
@@ -160,12 +161,6 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
     def artifacts(self, request: Request, pk: int) -> Response:
         """What came out, with where to fetch it."""
         return Response(self.get_serializer(self.get_object()).data["artifacts"])
-
-
-class FileRenderer(JSONRenderer):
-    """Lets a caller ask for a file by its type; an error is JSON all the same."""
-
-    media_type = "application/octet-stream"
 
 
 class ArtifactView(OwnJobs):

@@ -138,7 +138,84 @@ def test_deleting_is_refused_while_a_job_needs_the_dataset() -> None:
     assert response.json()["findings"][0]["code"] == "dataset.in-use"
 
 
-CALLS = [("get", ""), ("delete", ""), ("get", "preview/"), ("post", "convert/")]
+def test_rows_come_with_their_line_and_what_is_wrong() -> None:
+    pk = send().json()["id"]
+    told = make_client(make_user()).get(f"{URL}{pk}/rows/", {"offset": 1, "limit": 1}).json()
+    problem = {"code": "wrong-type", "message": "'text' is a number, but must be text."}
+    assert told["rows"] == [{"row": 2, "line": 2, "fields": {"text": 5}, "problem": problem}]
+    assert (told["offset"], told["next"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows"), [({"search": "tw"}, [3]), ({"problem": "bad"}, [2]), ({"line": 3}, [3]), ({"offset": 9}, [])]
+)
+def test_rows_are_searched(asked: dict[str, Any], rows: list[int]) -> None:
+    pk = send().json()["id"]
+    told = make_client(make_user()).get(f"{URL}{pk}/rows/", asked).json()
+    assert [each["row"] for each in told["rows"]] == rows
+
+
+def test_rows_that_are_not_known_yet_are_not_given() -> None:
+    dataset = make_dataset(status="reading")
+    assert make_client(dataset.owner).get(f"{URL}{dataset.pk}/rows/").status_code == 409
+
+
+def test_a_corrected_copy_is_tried_and_made() -> None:
+    pk = send().json()["id"]
+    client = make_client(make_user())
+    trial = client.post(f"{URL}{pk}/correct/", {"dry_run": True, "choices": {"wrong-type": "drop"}}, format="json")
+    assert (trial.status_code, trial.json()["by_code"]) == (200, {"wrong-type": 1})
+    made = client.post(f"{URL}{pk}/correct/", {}, format="json")
+    assert (made.status_code, made.json()["rows"], made.json()["report"]["rows_changed"]) == (201, 3, 1)
+    versions = client.get(f"{URL}{pk}/versions/").json()
+    assert [(each["version"], each["parent"]) for each in versions] == [(1, None), (2, pk)]
+    report = client.get(f"{URL}{made.json()['id']}/report/")
+    assert b"".join(report.streaming_content).startswith(b'{"line":2,"code":"wrong-type"')
+
+
+def test_a_choice_that_does_not_exist_names_its_field() -> None:
+    pk = send().json()["id"]
+    response = make_client(make_user()).post(f"{URL}{pk}/correct/", {"choices": {"x": "drop"}}, format="json")
+    assert (response.status_code, response.json()["findings"][0]["field"]) == (400, "choices")
+
+
+def test_files_are_downloaded_as_they_are_or_with_the_good_rows() -> None:
+    pk = send().json()["id"]
+    client = make_client(make_user())
+    assert b"".join(client.get(f"{URL}{pk}/download/").streaming_content) == ROWS
+    exported = client.get(f"{URL}{pk}/download/", {"as": "jsonl"}, headers={"accept": "application/octet-stream"})
+    assert b"".join(exported.streaming_content) == b'{"text":"one"}\n{"text":"two"}\n'
+    assert client.get(f"{URL}{pk}/download/", {"as": "word"}).json()["findings"][0]["field"] == "as"
+    assert client.get(f"{URL}{pk}/report/").status_code == 404
+
+
+def test_a_split_answers_with_both_parts_and_they_can_be_compared() -> None:
+    pk = send(b"".join(b'{"text": "%d"}\n' % number for number in range(10))).json()["id"]
+    client = make_client(make_user())
+    response = client.post(f"{URL}{pk}/split/", {"fraction": 0.3, "seed": 5}, format="json")
+    assert response.status_code == 201
+    training, held_out = response.json()["training"], response.json()["held_out"]
+    assert (training["rows"], held_out["rows"], held_out["change"]["options"]["seed"]) == (7, 3, 5)
+    told = client.get(f"{URL}{held_out['id']}/overlap/", {"with": pk}).json()
+    assert told == {"rows": 3, "same_rows": 3, "same_questions": 0, "lines": [1, 2, 3]}
+
+
+def test_a_split_that_makes_no_sense_names_its_field() -> None:
+    client = make_client((dataset := make_dataset()).owner)
+    for asked in ({"fraction": 7}, {"fraction": "x"}, {}):
+        response = client.post(f"{URL}{dataset.pk}/split/", asked, format="json")
+        assert (response.status_code, response.json()["findings"][0]["field"]) == (400, "fraction")
+
+
+def test_another_persons_dataset_is_not_compared_with() -> None:
+    mine, strange = make_dataset(), make_dataset(make_user("stranger"))
+    response = make_client(mine.owner).get(f"{URL}{mine.pk}/overlap/", {"with": strange.pk})
+    assert response.status_code == 404
+
+
+CALLS = [("post", "split/"), ("get", "overlap/"),
+         ("get", ""), ("delete", ""), ("get", "preview/"), ("post", "convert/"), ("get", "rows/"), ("post", "correct/"),
+         ("get", "versions/"), ("get", "report/"), ("get", "download/")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)

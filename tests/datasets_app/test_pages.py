@@ -242,6 +242,27 @@ def test_files_and_reports_are_downloaded(browser: Client) -> None:
     assert b"Left out" in b"".join(browser.get(f"{made}report").streaming_content)
 
 
+def test_a_split_leads_to_the_training_part(browser: Client) -> None:
+    original = make_dataset(row={"prompt": "p", "completion": "c"})
+    original.path.write_text("".join(f'{{"prompt": "p{each}", "completion": "c"}}\n' for each in range(20)))
+    page = browser.post(
+        f"/datasets/{original.pk}/split", {"fraction": "0.2", "seed": "7", "together": "1"}, follow=True
+    )
+    assert "support chats, training part" in page.content.decode()
+    assert Dataset.objects.get(name="support chats, held-out part").rows == 4
+    assert browser.post(f"/datasets/{original.pk}/split", {"fraction": "2"}).status_code == 400
+
+
+def test_what_two_datasets_have_in_common_is_counted(browser: Client) -> None:
+    mine, other = make_dataset(name="mine"), make_dataset(name="other")
+    assert "Count the rows both have" in browser.get(f"/datasets/{mine.pk}/").content.decode()
+    page = browser.get(f"/datasets/{mine.pk}/compare", {"with": other.pk}).content.decode()
+    assert "Of 20 rows to evaluate with, 20 are also trained on" in page
+    strange = make_dataset(make_user("stranger"))
+    for unknown in (strange.pk, "x"):
+        assert browser.get(f"/datasets/{mine.pk}/compare", {"with": unknown}).status_code == 404
+
+
 def test_the_list_narrows_by_format_and_by_file(browser: Client) -> None:
     make_dataset(name="apples")
     make_dataset(name="pears", row={"text": "pear"})
@@ -255,7 +276,7 @@ def test_the_list_narrows_by_format_and_by_file(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [("get", ""), ("post", "convert"), ("post", "delete"), ("get", "rows/"), ("get", "download"), ("get", "report"),
-     ("post", "correct")],
+     ("post", "correct"), ("post", "split"), ("get", "compare")],
 )  # fmt: skip
 @pytest.mark.parametrize("staff", [False, True])
 def test_a_stranger_finds_nothing(method: str, path: str, staff: bool) -> None:

@@ -67,7 +67,9 @@ def job() -> Job:
 
 @pytest.fixture
 def dataset() -> Dataset:
-    return make_dataset(make_user("owner"))
+    dataset = make_dataset(make_user("owner"))
+    dataset.report_path.write_text("{}\n")
+    return dataset
 
 
 def logged_in(user: User) -> Client:
