@@ -1,9 +1,12 @@
 """Addresses of the datasets in the API."""
 
+from django.urls import path
 from rest_framework.routers import SimpleRouter
 
+from .accounting_api import DatasetAccounting
 from .api import DatasetViewSet
 
 router = SimpleRouter(use_regex_path=False)
 router.register("datasets", DatasetViewSet, basename="datasets")
-urlpatterns = router.urls
+accounting = path("datasets/<int:pk>/accounting/", DatasetAccounting.as_view(), name="datasets-accounting")
+urlpatterns = [*router.urls, accounting]

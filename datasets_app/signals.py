@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
-from .models import Dataset
+from .models import Accounting, Dataset
 from .side_files import INDEX, PRINTS
 
 
@@ -18,3 +18,8 @@ def remove_files(sender: type[Dataset], instance: Dataset, **kwargs: Any) -> Non
     path = instance.path  # the id is gone when all is committed
     for each in (path, instance.report_path, path.with_suffix(INDEX), path.with_suffix(PRINTS)):
         transaction.on_commit(partial(each.unlink, missing_ok=True))
+
+
+@receiver(post_delete, sender=Accounting)
+def remove_table(sender: type[Accounting], instance: Accounting, **kwargs: Any) -> None:
+    transaction.on_commit(partial(instance.path.unlink, missing_ok=True))

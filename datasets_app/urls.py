@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import row_views, views
+from . import accounting_views, row_views, views
 
 app_name = "datasets"
 urlpatterns = [
@@ -16,5 +16,8 @@ urlpatterns = [
     path("<int:pk>/split", views.split, name="split"),
     path("<int:pk>/compare", row_views.compare, name="compare"),
     path("<int:pk>/convert", views.convert, name="convert"),
+    path("<int:pk>/accounting/", accounting_views.accounting, name="accounting"),
+    path("<int:pk>/accounting/begin", accounting_views.begin, name="account"),
+    path("<int:pk>/tokens/", accounting_views.tokens, name="tokens"),
     path("<int:pk>/delete", views.delete, name="delete"),
 ]

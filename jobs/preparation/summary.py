@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .fate import Fate
 from .packing import packed
 from .plan import Plan
-from .table import Fate
 
 BARS = 24
 """Of the histogram of lengths; each is as wide as the others."""

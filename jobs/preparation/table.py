@@ -3,45 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from enum import IntFlag
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .fate import COLUMNS, Fate
 from .plan import Plan
 from .prepare import Example, Failed, Pair, Prepared
-
-
-class Fate(IntFlag):
-    """What is to be said of a row."""
-
-    CUT = 1
-    """Tokens lie beyond those that are kept."""
-    END_CUT = 2
-    """What is cut off was to be learnt, so the end of an answer is lost."""
-    DROPPED = 4
-    """Nothing to learn is left of it after the cut."""
-    MASKED = 8
-    """It holds nothing to learn even before the cut."""
-    REFUSED = 16
-    """The chat template does not take it."""
-    EQUAL = 32
-    """Both answers of the pair are the same."""
-    EQUAL_CUT = 64
-    """They are the same as far as they are kept."""
-    UNKNOWN = 128
-    """It has characters that the tokenizer lacks."""
-
-    @property
-    def unusable(self) -> bool:
-        return bool(self & _UNUSABLE)
-
-
-_UNUSABLE = Fate.DROPPED | Fate.MASKED | Fate.REFUSED
-COLUMNS = {"tokens": "i", "kept": "i", "trained": "i", "unknown": "i", "fate": "H"}
-"""Of each row: its tokens before the cut, those that are kept, those that are learnt, those that the tokenizer has no
-other name for, and its fate. A pair counts its prompt with the longer answer, and what is learnt of both answers."""
 
 
 class Table:
@@ -102,8 +71,3 @@ class Table:
     def save(self, path: Path) -> None:
         with path.open("wb") as file:
             np.savez_compressed(file, **self.arrays())
-
-
-def load(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as kept:
-        return {name: kept[name] for name in COLUMNS}

@@ -12,5 +12,6 @@ TASKS: Mapping[str, str] = {
     "inspect": "models_catalog.inspection.inspect:inspect_folder",
     "render": "models_catalog.inspection.rendering:render",
     "account": "jobs.preparation.account:account",
+    "show": "jobs.preparation.show:show",
     "rehearse": "jobs.rehearsal.rehearse:rehearse",
 }

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from jobs.preparation.account import account
+from jobs.preparation.fate import load
 from jobs.preparation.packing import packed
 from jobs.preparation.plan import Plan
 from jobs.preparation.summary import rows_beyond
-from jobs.preparation.table import load
 
 from .small import TOOL, assistant, make_merging_tokenizer, user
 

@@ -1,0 +1,223 @@
+"""What becomes of every row of a dataset with a model: asked for, done in the light queue, remembered.
+
+The counting itself is `jobs/preparation`, done in the warm process; here it is asked for, kept and handed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+from django_q.tasks import async_task
+
+from finetune_site.problems import Problem, new_reference, problem
+from jobs.leases import lease
+from jobs.rulebook.findings import Finding, Severity
+from jobs.rulebook.steps import total_steps
+from jobs.warm.client import Unanswered, ask
+from models_catalog.cache import cache_state
+from models_catalog.inspections import key_of
+from models_catalog.models import BaseModel
+
+from .models import Accounting, Dataset, Format
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 1800.0
+"""The longest an account may take: about a gigabyte of text on one core."""
+MEMORY = 6 * 1024**3
+PAUSE = 0.5
+"""Seconds between two looks at how far it has come."""
+NOTE_EVERY = 5000
+"""Rows copied between two notes of it."""
+WORDS = {
+    "timeout": f"It was not done within {SECONDS / 60:.0f} minutes. Account for a part of the rows.",
+    "memory": "It needed more memory than it is given.",
+    "crashed": "The process that did it broke down. The model's tokenizer may be damaged.",
+}
+
+
+def plan_of(dataset: Dataset, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that decide what becomes of the rows (dotted names), without those that change nothing."""
+    sft = spec.get("training.method", "sft") != "dpo"
+    has_prompt = sft and dataset.format == Format.PROMPT_COMPLETION
+    return {
+        "format": str(dataset.format),
+        "conversational": dataset.conversational,
+        "method": "sft" if sft else "dpo",
+        "max_length": spec["data.max_length"],
+        "answers_only": spec.get("data.assistant_only_loss") if sft and dataset.conversational else None,
+        "completion_only": spec.get("data.completion_only_loss") if has_prompt else None,
+    }
+
+
+def at_hand(
+    dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None = None
+) -> Accounting | None:
+    """The account of that question, however far it is; None when nobody has asked."""
+    folder = cache_state(model, revision).described_in
+    return Accounting.objects.filter(key=_key(dataset, folder, plan)).first() if folder else None
+
+
+def account_for(dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None = None) -> Accounting:
+    """The account, begun unless somebody has; a failed one is tried again. Raises `Problem`."""
+    folder = _folder_of(dataset, model, plan, revision)
+    asked = {"dataset": dataset, "model": model, "revision": revision or "", "plan": dict(plan)}
+    key = _key(dataset, folder, plan)
+    try:
+        with transaction.atomic():
+            found, is_new = Accounting.objects.get_or_create(key=key, defaults=asked)
+    except IntegrityError:
+        found, is_new = Accounting.objects.get(key=key), False
+    if is_new or _begin_again(found):
+        transaction.on_commit(lambda: enqueue(found.pk))
+    found.refresh_from_db()
+    return found
+
+
+def _folder_of(dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None) -> Path:
+    """The model's small files. Refuses what could not be accounted for."""
+    if not dataset.is_trainable:
+        message = f"“{dataset.name}” cannot be trained on as it is, so there is nothing to account for."
+        raise problem("dataset", "accounting.no-rows", message, 409)
+    if (plan["method"] == "dpo") != (dataset.format == Format.PREFERENCE):
+        fits = "dpo" if dataset.format == Format.PREFERENCE else "sft"
+        message = f"“{dataset.name}” has rows for the method {fits}; {plan['method']} was asked for. Choose {fits}."
+        raise problem("method", "accounting.other-method", message)
+    folder = cache_state(model, revision).described_in
+    if folder is None:
+        message = (
+            f"The tokenizer of {model.name} is not here yet. Open the model's page, which fetches it; then ask again."
+        )
+        raise problem("model", "accounting.no-tokenizer", message, 409)
+    return folder
+
+
+def _key(dataset: Dataset, folder: Path, plan: Mapping[str, Any]) -> str:
+    asked = [dataset.pk, dataset.sha256, key_of(folder), dict(plan)]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _begin_again(found: Accounting) -> bool:
+    """One that failed, or whose worker has died."""
+    due = Accounting.objects.filter(pk=found.pk)
+    failed, left = due.filter(state=Accounting.State.FAILED), due.filter(
+        state=Accounting.State.RUNNING, lease_until__lt=timezone.now()
+    )  # fmt: skip
+    return bool((failed | left).update(state=Accounting.State.WAITING, error=None, rows_done=0, lease_until=None))
+
+
+def enqueue(accounting_id: int) -> None:
+    async_task("datasets_app.accounting.run", accounting_id, task_name=f"account {accounting_id}", save=False)
+
+
+# The task
+
+
+def run(accounting_id: int) -> None:
+    """A task of the light queue. For an account that is taken or done this does nothing."""
+    waiting = Accounting.objects.filter(pk=accounting_id, state=Accounting.State.WAITING)
+    if not waiting.update(state=Accounting.State.RUNNING, lease_until=lease()):
+        return
+    row = Accounting.objects.select_related("dataset", "model").get(pk=accounting_id)
+    try:
+        summary = _counted(row)
+    except Exception as error:
+        _mine(row).update(state=Accounting.State.FAILED, error=_finding(error, row).as_dict())
+    else:
+        _mine(row).update(state=Accounting.State.DONE, summary=summary, rows_done=summary["rows"])
+
+
+def _mine(row: Accounting) -> QuerySet[Accounting]:
+    return Accounting.objects.filter(pk=row.pk, state=Accounting.State.RUNNING)
+
+
+def _counted(row: Accounting) -> dict[str, Any]:
+    """Copy the rows to where the helper process may read them, and have it count them."""
+    folder = cache_state(row.model, row.revision or None).described_in
+    if folder is None:
+        raise problem("model", "accounting.no-tokenizer", f"The tokenizer of {row.model.name} is no longer here.")
+    with TemporaryDirectory(prefix="account-", dir=settings.DATASETS_DIR) as scratch:
+        rows, table, progress = (Path(scratch) / name for name in ("rows.jsonl", "table.npz", "progress"))
+        _copy(row, rows)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(
+                ask, "account", seconds=SECONDS, memory=MEMORY, fresh=True,
+                model_folder=str(folder), rows_file=str(rows), plan=row.plan, arrays=str(table), progress=str(progress),
+            )  # fmt: skip
+            while not asked.done():
+                _note(row, _read(progress))
+                wait([asked], timeout=PAUSE)
+            summary = asked.result()
+        table.replace(row.path)
+    return summary
+
+
+def _copy(row: Accounting, path: Path) -> None:
+    encode = msgspec.json.Encoder().encode
+    with path.open("wb") as file:
+        for number, each in enumerate(row.dataset.good_rows(), 1):
+            file.write(encode(each) + b"\n")
+            if number % NOTE_EVERY == 0:
+                _note(row, 0)
+
+
+def _note(row: Accounting, rows: int) -> None:
+    _mine(row).update(rows_done=rows, lease_until=lease())
+
+
+def _read(progress: Path) -> int:
+    try:
+        return int(progress.read_text() or 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def _finding(error: Exception, row: Accounting) -> Finding:
+    if isinstance(error, Problem) and error.findings:
+        return error.findings[0]
+    if isinstance(error, Unanswered):
+        logger.warning("Account %s broke down (%s): %s\n%s", row.pk, error.reason, error, error.log)
+        return Finding("accounting.failed", Severity.ERROR, None, WORDS.get(error.reason, str(error)))
+    reference = new_reference()
+    logger.error("Unexpected error in account %s, reference %s", row.pk, reference, exc_info=error)
+    message = f"The rows could not be accounted for because of an error on our side; the log has it under {reference}."
+    return Finding("accounting.failed", Severity.ERROR, None, message)
+
+
+# What follows from it
+
+
+def steps_of(account: Accounting, spec: Mapping[str, Any]) -> int | None:
+    """Optimizer steps with the rows that are left, packed ones too."""
+    summary = account.summary or {}
+    packing = spec["data.packing"] and summary.get("packing")
+    rows = summary["packing"]["sequences"] if packing else summary.get("usable", 0)
+    return total_steps(
+        rows,
+        spec["data.eval_fraction"],
+        spec["training.batch_size"],
+        spec["training.gradient_accumulation"],
+        spec["training.num_epochs"],
+        spec["training.max_steps"],
+    )
+
+
+def wait_for(account: Accounting, seconds: float) -> None:
+    """Until it is done, or so many seconds have passed."""
+    end = time.monotonic() + seconds
+    while account.is_under_way and time.monotonic() < end:
+        time.sleep(PAUSE)
+        account.refresh_from_db()

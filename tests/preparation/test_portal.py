@@ -1,0 +1,208 @@
+"""Accounts in the portal: asked for, made in the queue, remembered, shown on pages and in the API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from datasets_app import accounting, seen_row
+from datasets_app.models import Accounting, Dataset
+from jobs.warm.client import Unanswered
+from jobs.warm.tasks import TASKS
+from models_catalog.models import BaseModel
+from tests.make import make_dataset, make_family, make_user
+
+from .small import assistant, user
+
+ROWS = [
+    {"messages": [user("What is two and two?"), assistant("It is four.")]},
+    {"messages": [user("And <b>five</b>?"), assistant("The end. " * 40)]},
+    {"messages": [user("the end " * 90), assistant("Yes")]},
+]
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return make_user("ada")
+
+
+@pytest.fixture
+def person(owner: User, client: Client) -> Client:
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def dataset(owner: User) -> Dataset:
+    made = make_dataset(owner, row=ROWS[0], rows=len(ROWS))
+    made.path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return made
+
+
+@pytest.fixture
+def model(db: None, chatml: Path) -> BaseModel:
+    row = {"source": "local", "path": str(chatml), "family": make_family("Llama"), "supports_chat": True}
+    return BaseModel.objects.create(name="house/tiny", **row)
+
+
+def within(task: str, /, *, seconds: float, fresh: bool = False, memory: int = 0, **arguments: Any) -> Any:
+    return json.loads(json.dumps(resolve_name(TASKS[task])(**arguments)))
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the helper process would do is done in this one, at once."""
+    for module in (accounting, seen_row):
+        monkeypatch.setattr(module, "ask", within)
+    monkeypatch.setattr(accounting, "enqueue", accounting.run)
+
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def ask(person: Client, dataset: Dataset, model: BaseModel, django_capture_on_commit_callbacks: Any) -> Ask:
+    """POSTs for an account and lets the queue work; then GETs it."""
+
+    def asked(**parameters: Any) -> Any:
+        query = {"model": model.name, "max_length": 60, **parameters}
+        address = f"/api/v1/datasets/{dataset.pk}/accounting/"
+        with django_capture_on_commit_callbacks(execute=True):
+            begun = person.post(address, query_params=query)
+        return person.get(address, query) if begun.status_code == 202 else begun
+
+    return asked
+
+
+def test_every_row_is_accounted_for(ask: Ask) -> None:
+    answer = ask()
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["state"], told["rows"], told["rows_done"]) == ("done", 3, 3)
+    summary = told["summary"]
+    assert (summary["usable"], summary["cut"], summary["end_cut"], summary["dropped"]) == (2, 2, 2, 1)
+    assert summary["answers"] == "prefixes"
+    assert told["steps"] == 3
+
+
+def test_the_same_question_is_answered_once(ask: Ask) -> None:
+    assert ask().json() == ask(method="sft").json()
+    assert Accounting.objects.count() == 1
+    ask(max_length=80)
+    assert Accounting.objects.count() == 2
+
+
+def test_nobody_has_asked_yet(person: Client, dataset: Dataset, model: BaseModel) -> None:
+    answer = person.get(f"/api/v1/datasets/{dataset.pk}/accounting/", {"model": model.name})
+    assert answer.status_code == 404
+    assert answer.json()["findings"][0]["code"] == "accounting.not-asked"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"model": "no/such"}, "model"),
+        ({"max_length": "many"}, "data.max_length"),
+        ({"max_length": 2}, "data.max_length"),
+        ({"method": "dpo"}, "method"),
+        ({"assistant_only_loss": "perhaps"}, "data.assistant_only_loss"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_field(ask: Ask, parameters: dict[str, Any], field: str) -> None:
+    answer = ask(**parameters)
+    assert answer.status_code == 400
+    assert [finding["field"] for finding in answer.json()["findings"]] == [field]
+    assert Accounting.objects.count() == 0
+
+
+def test_a_stranger_finds_nothing(client: Client, dataset: Dataset, model: BaseModel) -> None:
+    client.force_login(make_user("stranger"))
+    for address in (f"/api/v1/datasets/{dataset.pk}/accounting/", f"/datasets/{dataset.pk}/accounting/",
+                    f"/datasets/{dataset.pk}/tokens/"):  # fmt: skip
+        assert client.get(address, {"model": model.name}).status_code == 404
+
+
+def test_one_that_broke_down_says_why_and_is_tried_again(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise Unanswered("memory")
+
+    monkeypatch.setattr(accounting, "ask", breaks)
+    told = ask().json()
+    assert (told["state"], told["error"]["message"]) == ("failed", "It needed more memory than it is given.")
+    monkeypatch.setattr(accounting, "ask", within)
+    assert ask().json()["state"] == "done"
+
+
+def test_the_table_goes_with_its_dataset(ask: Ask, dataset: Dataset, django_capture_on_commit_callbacks: Any) -> None:
+    ask()
+    path = Accounting.objects.get().path
+    assert path.is_file()
+    with django_capture_on_commit_callbacks(execute=True):
+        dataset.delete()
+    assert not path.exists()
+
+
+def text(answer: Any) -> str:
+    assert answer.status_code == 200, answer.content
+    content: str = answer.content.decode()
+    return content
+
+
+def test_the_page_tells_what_is_lost_and_what_would_help(ask: Ask, person: Client, dataset: Dataset) -> None:
+    ask()
+    page = text(person.get(f"/datasets/{dataset.pk}/accounting/", {"model": "house/tiny", "max_length": 60}))
+    assert "2 of 3" in page and "Answers only, because" in page
+    assert "are left out, because nothing to learn is left after the cut" in page
+    assert f"/datasets/{dataset.pk}/tokens/?model=house%2Ftiny&amp;max_length=60&amp;row=3" in page
+    assert "100 % of the rows" in page and "data.max_length=" in page
+
+
+def test_the_page_asks_and_goes_to_the_answer(
+    person: Client, dataset: Dataset, model: BaseModel, django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = person.post(f"/datasets/{dataset.pk}/accounting/begin", {"model": model.name, "max_length": "60"})
+    assert answer.status_code == 302
+    assert "rows to learn from" in text(person.get(answer["Location"]))
+
+
+def test_while_it_is_made_the_page_says_how_far_it_is(person: Client, dataset: Dataset, model: BaseModel) -> None:
+    person.post(f"/datasets/{dataset.pk}/accounting/begin", {"model": model.name})
+    page = text(person.get(f"/datasets/{dataset.pk}/accounting/", {"model": model.name}))
+    assert "hx-trigger" in page and "Reading 3 rows" in page
+
+
+def test_a_row_is_shown_token_by_token(ask: Ask, person: Client, dataset: Dataset) -> None:
+    ask()
+    asked = {"model": "house/tiny", "max_length": 60}
+    page = text(person.get(f"/datasets/{dataset.pk}/tokens/", {**asked, "row": 2}))
+    assert "The end of what is to be learnt is cut off." in page
+    assert 'is-special" title=' in page and "is-learnt" in page and "is-cut" in page
+    assert "<b>five</b>" not in page and "&lt;" in page
+    assert "Row 3 of 3" in text(person.get(f"/datasets/{dataset.pk}/tokens/", {**asked, "row": 2, "jump": "cut"}))
+    assert "Row 1 of 3" in text(person.get(f"/datasets/{dataset.pk}/tokens/", {**asked, "row": 2, "jump": "shortest"}))
+
+
+@pytest.mark.parametrize("query", [{"row": "x"}, {"row": "99999999"}, {"row": "-1", "jump": "no"}, {"jump": "longest"}])
+def test_no_address_breaks_the_page_of_a_row(
+    person: Client, dataset: Dataset, model: BaseModel, query: dict[str, str]
+) -> None:
+    assert "Row" in text(person.get(f"/datasets/{dataset.pk}/tokens/", {"model": model.name, **query}))
+
+
+def test_without_the_helper_process_a_row_says_so(
+    person: Client, dataset: Dataset, model: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*_: Any, **__: Any) -> Any:
+        raise Unanswered("absent")
+
+    monkeypatch.setattr(seen_row, "ask", absent)
+    page = text(person.get(f"/datasets/{dataset.pk}/tokens/", {"model": model.name}))
+    assert "The helper process that renders rows is not there just now." in page
