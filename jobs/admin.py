@@ -1,12 +1,21 @@
-"""Jobs in the admin: to look at. What changes a job goes through its services, so there is nothing to edit here."""
+"""Jobs and rehearsals in the admin: to look at. What changes a job goes through its services.
+
+Rehearsals may be cleared, so that the same question is rehearsed anew; a job keeps what was found for it.
+"""
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from finetune_site.read_only_admin import ReadOnly
 
-from .models import Job, Transition
+from .models import Job, Rehearsal, Transition, Trial
 
 
 class TransitionInline(ReadOnly, admin.TabularInline[Transition, Job]):
@@ -23,3 +32,49 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     date_hierarchy = "created_at"
     actions = None
     inlines = (TransitionInline,)
+
+
+class ToClear(ReadOnly):
+    """Looked at, and deleted by those who may."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        account: Any = request.user
+        return bool(account.is_superuser)
+
+
+@admin.register(Rehearsal)
+class RehearsalAdmin(ToClear, admin.ModelAdmin[Rehearsal]):
+    list_display = ("id", "state", "created_at", "seconds", "key")
+    list_filter = ("created_at",)
+    search_fields = ("key",)
+    fields = readonly_fields = ("key", "state", "created_at", "lease_until", "seconds", "told")
+
+    @admin.display(description="document")
+    def told(self, rehearsal: Rehearsal) -> SafeString:
+        return _readable(rehearsal.document)
+
+
+@admin.register(Trial)
+class TrialAdmin(ToClear, admin.ModelAdmin[Trial]):
+    list_display = ("id", "owner", "created_at", "is_done")
+    list_filter = ("created_at",)
+    list_select_related = ("owner",)
+    search_fields = ("owner__username",)
+    fields = readonly_fields = ("owner", "created_at", "lease_until", "asked", "answered")
+
+    @admin.display(boolean=True, description="done")
+    def is_done(self, trial: Trial) -> bool:
+        return trial.answer is not None
+
+    @admin.display(description="choices")
+    def asked(self, trial: Trial) -> SafeString:
+        return _readable(trial.choices)
+
+    @admin.display(description="answer")
+    def answered(self, trial: Trial) -> SafeString:
+        return _readable(trial.answer)
+
+
+def _readable(document: Any) -> SafeString:
+    """JSON with its lines, escaped."""
+    return format_html("<pre>{}</pre>", json.dumps(document, indent=2, ensure_ascii=False))
