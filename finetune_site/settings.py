@@ -196,8 +196,9 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-# Work that is not done in a request: short tasks on two queues of one database (docs/operations.md, "The queue")
+# Work that is not done in a request: tasks on three queues of one database (docs/operations.md, "The queues")
 TRAIN_QUEUE = f"train-{MACHINE_NAME}"
+CHECK_QUEUE = "checks"  # what somebody waits for; downloads and whole datasets are in nobody's way in "portal"
 Q_CLUSTER = {
     "name": "portal",  # signs the tasks: must be equal for every cluster
     "orm": "default",
@@ -209,7 +210,10 @@ Q_CLUSTER = {
     "catch_up": False,
     "save_limit": 100,
     "poll": 0.2,
-    "ALT_CLUSTERS": {TRAIN_QUEUE: {"timeout": 50, "retry": 60, "workers": 2, "queue_limit": 4}},
+    "ALT_CLUSTERS": {
+        CHECK_QUEUE: {"timeout": 900, "retry": 960, "workers": 2},
+        TRAIN_QUEUE: {"timeout": 50, "retry": 60, "workers": 2, "queue_limit": 4},
+    },
 }
 
 # Logs: a file in the home, and the terminal for what a person should see

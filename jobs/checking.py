@@ -1,4 +1,4 @@
-"""Jobs that are being checked: rehearsed by a task of the light queue, then queued for training or refused.
+"""Jobs that are being checked: rehearsed by a task of the queue of checks, then queued for training or refused.
 
 The row says how it stands, so a task may be lost, repeated or doubled: `revive` gives what lies idle to another.
 """
@@ -29,12 +29,13 @@ from .services import accepted, confirmation, enqueue_check, move, ring, said_of
 
 logger = logging.getLogger(__name__)
 
+WORKERS = 2  # of the queue of checks, as in settings.Q_CLUSTER
 MOST_TRIES = 3
 """Workers that may die over a job before it is given up."""
 OVERDUE = timedelta(seconds=10)
 """After this long without a worker, a job's task may have been lost."""
 UNATTENDED = timedelta(seconds=45)
-"""After this long without any worker, the light queue is busy with long tasks, or nobody serves it."""
+"""After this long without any worker, the queue is busy with long tasks, or nobody serves it."""
 DIED = f"The process that rehearsed it ended before its time, {MOST_TRIES} times in a row."
 
 
@@ -144,7 +145,7 @@ def revive() -> None:
     if idle.filter(created_at__lt=now - UNATTENDED).exists() and not _anybody_works():
         _launch(idle[0])
     elif not _tasks_wait():
-        for job in idle.filter(created_at__lt=now - OVERDUE)[: settings.Q_CLUSTER["workers"]]:
+        for job in idle.filter(created_at__lt=now - OVERDUE)[:WORKERS]:
             enqueue_check(job.pk)
 
 
@@ -164,12 +165,12 @@ def _anybody_works() -> bool:
 
 def _tasks_wait() -> bool:
     """Whether tasks wait for a worker, a job's own perhaps among them. Those taken by one are locked for long."""
-    return bool(OrmQ.objects.filter(key=settings.Q_CLUSTER["name"], lock__lt=timezone.now()).exists())
+    return bool(OrmQ.objects.filter(key=settings.CHECK_QUEUE, lock__lt=timezone.now()).exists())
 
 
 def _launch(job: Job) -> None:
-    """Rehearse it in a process of its own, as nobody's child: the light queue does not come to it."""
-    logger.warning("Job %s: no worker of the light queue has time for it, so it gets a process of its own", job.pk)
+    """Rehearse it in a process of its own, as nobody's child: the queue of checks does not come to it."""
+    logger.warning("Job %s: no worker has time for it, so it gets a process of its own", job.pk)
     command = [sys.executable, str(ROOT / "manage.py"), "rehearse", "--job", str(job.pk)]
     with (settings.LOGS_DIR / "rehearsals.log").open("ab") as log:
         subprocess.run(  # noqa: S603 - our own interpreter and file; a number is all that varies

@@ -242,7 +242,9 @@ def move(job: Job, to: State, *, reason: str = "", by: User | None = None, **cha
 
 def enqueue_check(job_pk: int) -> None:
     """Have a job rehearsed. A task that is lost does no harm: the next tick finds the job waiting."""
-    async_task("jobs.checking.run", job_pk, task_name=f"rehearse job {job_pk}", save=False)
+    async_task(
+        "jobs.checking.run", job_pk, task_name=f"rehearse job {job_pk}", cluster=settings.CHECK_QUEUE, save=False
+    )
 
 
 def ring() -> None:

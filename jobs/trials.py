@@ -6,6 +6,7 @@ import logging
 import time
 from datetime import timedelta
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -42,7 +43,9 @@ def try_out(choices: Choices, user: User) -> Trial:
 
 
 def enqueue(trial_pk: int) -> None:
-    async_task("jobs.trials.run", trial_pk, task_name=f"rehearse trial {trial_pk}", save=False)
+    async_task(
+        "jobs.trials.run", trial_pk, task_name=f"rehearse trial {trial_pk}", cluster=settings.CHECK_QUEUE, save=False
+    )
 
 
 def wait_for(trial: Trial, seconds: float) -> None:
@@ -54,7 +57,7 @@ def wait_for(trial: Trial, seconds: float) -> None:
 
 
 def run(trial_pk: int) -> None:
-    """A task of the light queue. For a trial that is taken or answered this does nothing."""
+    """A task of the queue of checks. For a trial that is taken or answered this does nothing."""
     waiting = Trial.objects.filter(pk=trial_pk, answer__isnull=True)
     if not waiting.filter(lease_until__isnull=True).update(lease_until=lease()):
         return
@@ -77,7 +80,7 @@ def see_to_idle() -> None:
     now = timezone.now()
     unanswered = Trial.objects.filter(answer__isnull=True)
     for trial in unanswered.filter(created_at__lt=now - LONGEST).select_related("owner"):
-        reason = "No worker of the light queue had time for it."
+        reason = "No worker had time for it."
         unanswered.filter(pk=trial.pk).update(answer=_without(read(trial.choices), trial.owner, reason))
     for trial in unanswered.filter(lease_until__lt=now):
         if unanswered.filter(pk=trial.pk, lease_until=trial.lease_until).update(lease_until=None):

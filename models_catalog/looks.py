@@ -111,7 +111,7 @@ def look_now_or_soon(model: BaseModel, revision: str | None = None) -> None:
 
 
 def start_look(model: BaseModel, revision: str | None = None, *, again: bool = False) -> Look | None:
-    """Have a model looked into in the light queue; None when that is done, or cannot be.
+    """Have a model looked into in the queue of checks; None when that is done, or cannot be.
 
     One look at a time for each revision. A failed one is not repeated at once, unless `again` says so.
     """
@@ -125,7 +125,7 @@ def start_look(model: BaseModel, revision: str | None = None, *, again: bool = F
         state=Look.State.QUEUED, error=None, touched_at=timezone.now()
     )
     if claimed:
-        transaction.on_commit(lambda: async_task("models_catalog.looks.look", look.pk))
+        transaction.on_commit(lambda: async_task("models_catalog.looks.look", look.pk, cluster=settings.CHECK_QUEUE))
     return look
 
 

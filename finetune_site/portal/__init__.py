@@ -1,1 +1,1 @@
-"""The processes of one portal on one machine: web, two queues, and the loop that rings and watches them."""
+"""The processes of one portal on one machine: web, three queues, and the loop that rings and watches them."""

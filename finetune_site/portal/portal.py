@@ -30,6 +30,8 @@ from .readiness import (
     wait_until_ready,
 )
 
+LIGHT_QUEUES = (str(settings.Q_CLUSTER["name"]), settings.CHECK_QUEUE)
+PONG = "finetune_site.portal.doorbell.pong"
 OWN_NAMES = ("127.0.0.1", "[::1]")  # by which this portal asks itself whether it is ready
 STEADY_SECONDS = 10  # a child that lived this long did start
 GIVE_UP_AFTER = 5  # starts in a row that it did not
@@ -43,10 +45,10 @@ class Portal:
         self.host, self.port, self.say = host, port, say
         self.stopping = False
         self.children: list[Child] = []
-        train, light = settings.TRAIN_QUEUE, str(settings.Q_CLUSTER["name"])
+        train = settings.TRAIN_QUEUE
         tick = Doorbell(train, "jobs.supervisor.tick", every=settings.ENVIRONMENT.tick_seconds, patience=30)
-        pong = Doorbell(light, "finetune_site.portal.doorbell.pong", every=15, patience=60)
-        self.queues = [(_qcluster(train), tick), (_qcluster(light), pong)]
+        light = [Doorbell(queue, PONG, every=15, patience=60) for queue in LIGHT_QUEUES]
+        self.queues = [(_qcluster(bell.queue), bell) for bell in (tick, *light)]
         self.housekeeping = Housekeeping()
 
     @property
