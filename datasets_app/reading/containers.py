@@ -12,7 +12,6 @@ from .columns import Starts, column_starts
 from .compression import NAMES, compression_of
 from .dialects import DELIMITERS, Dialect, dialect_of
 from .encodings import UTF_8, encoding_name, encoding_of
-from .parquet import parquet_notes
 from .problems import Damaged, Unreadable
 from .refusals import refuse_binary, refuse_packed, refuse_text
 from .rows import Progress
@@ -50,6 +49,8 @@ def container_of(path: Path) -> Container:
     head = _beginning(bytes_of(path))
     refuse_binary(head)
     if head.startswith(PARQUET_MAGIC):
+        from .parquet import parquet_notes  # pyarrow takes half a second and 50 MB, which other files need not pay
+
         return Container("parquet", encoding="", notes=parquet_notes(path))
     compression = compression_of(head)
     if compression:

@@ -11,7 +11,6 @@ from .columns import column_rows
 from .containers import Container, container_of
 from .lines import line_rows
 from .lists import list_rows
-from .parquet import parquet_rows
 from .rows import Progress, Row
 from .strange_numbers import without_strange_numbers
 from .tables import table_rows
@@ -30,6 +29,8 @@ def rows_of(path: Path, on_progress: Progress | None = None) -> Iterator[Row]:
 def rows_in(path: Path, container: Container, on_progress: Progress | None = None) -> Iterator[Row]:
     """The rows of a file that was looked at before."""
     if container.kind == "parquet":
+        from .parquet import parquet_rows  # as in `container_of`
+
         return parquet_rows(path, on_progress)
     if container.dialect:
         return table_rows(container.text(path, on_progress), container.dialect)
