@@ -99,7 +99,8 @@ class AccountingPage:
     @property
     def packed_share(self) -> int:
         """How full packed sequences would be, in percent."""
-        return int(round(100 * self.summary["packing"]["share"]))
+        share: float = self.summary["packing"]["share"]
+        return round(100 * share)
 
     @property
     def steps(self) -> int | None:

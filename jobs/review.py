@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from datasets_app.accounting_facts import accounting_facts
 from datasets_app.conversions import convert_dataset
 from datasets_app.facts import dataset_facts
 from datasets_app.models import Dataset
@@ -141,6 +142,8 @@ def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, A
         facts |= _account_facts(user, job)
     if dataset := facts.get("dataset"):
         facts |= dataset_facts(dataset, user) if user else {"dataset_found": False}
+    if user is not None and facts.get("dataset_status") == "ready" and name:
+        facts |= accounting_facts(dataset, name, choices.effective, user)
     return facts
 
 

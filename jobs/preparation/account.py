@@ -46,6 +46,7 @@ def account(model_folder: str, rows_file: str, plan: dict[str, Any], arrays: str
         "plan": asdict(asked),
         "answers": way.how if way else "",
         "reason": reason,
+        "inexact": done.inexact,
         "refusals": done.refusals,
         "seconds": round(time.perf_counter() - began, 3),
     }

@@ -160,17 +160,19 @@ def _rows(facts: Facts) -> int:
 
 
 def _steps(facts: Facts) -> int:
+    """Of the rows that are left once they are tokenised, where all of them were accounted for."""
+    packing = facts.get("packing", False)
+    packed = facts.get("packed_sequences") if packing else None
     steps = total_steps(
-        _usable(facts),
+        packed or facts.get("rows_usable") or _usable(facts),
         facts["eval_fraction"],
         facts["batch_size"],
         facts["gradient_accumulation"],
         facts["num_epochs"],
         facts.get("max_steps"),
-        facts.get("packing", False),
+        packing and not packed,
     )
     if steps is None:
-        packing = facts.get("packing", False)
         raise Unknown("Packing joins rows by their tokens." if packing else "There are no rows to train on.")
     return steps
 

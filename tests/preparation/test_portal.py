@@ -206,3 +206,31 @@ def test_without_the_helper_process_a_row_says_so(
     monkeypatch.setattr(seen_row, "ask", absent)
     page = text(person.get(f"/datasets/{dataset.pk}/tokens/", {"model": model.name}))
     assert "The helper process that renders rows is not there just now." in page
+
+
+def report_on(person: Client, dataset: Dataset, **data: Any) -> dict[str, Any]:
+    """What a check says, by code, with the estimate."""
+    spec = {
+        "model": {"name": "house/tiny"},
+        "data": {"dataset": str(dataset.pk), "strategy": "chat", "max_length": 60, **data},
+        "training": {"method": "sft", "num_epochs": 1, "batch_size": 1},
+    }
+    told = person.post("/api/v1/jobs/check/", json.dumps(spec), content_type="application/json").json()
+    return {finding["code"]: finding for finding in told["findings"]} | {"steps": told["estimate"]["steps"]}
+
+
+def test_rules_read_the_account_of_the_very_settings(ask: Ask, person: Client, dataset: Dataset) -> None:
+    assert not [code for code in report_on(person, dataset) if code.startswith("prepared.")]
+    ask()
+    told = report_on(person, dataset)
+    assert "1 of 3 rows would be left out" in told["prepared.left-out"]["message"]
+    assert "2 of 3 rows are longer than the 60 tokens" in told["prepared.cut"]["message"]
+    lengths = [fix["changes"]["data.max_length"] for fix in told["prepared.cut"]["fixes"]]
+    assert lengths and min(lengths) > 60
+    assert told["steps"] == 2
+    assert not [code for code in report_on(person, dataset, max_length=61) if code.startswith("prepared.")]
+
+
+def test_where_every_row_fits_nothing_is_said(ask: Ask, person: Client, dataset: Dataset) -> None:
+    ask(max_length=4096)
+    assert not [code for code in report_on(person, dataset, max_length=4096) if code.startswith("prepared.")]

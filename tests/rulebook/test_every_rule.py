@@ -15,7 +15,7 @@ from jobs.rulebook.vocabulary import FACTS, Source
 from .world import MODELS, SMOL, World, converted, spec
 
 FEWEST_RULES, FEWEST_FIXES = 101, 73
-MEASURED = {code for code in RULES if code.startswith("measured.")}
+MEASURED = {code for code in RULES if code.startswith(("measured.", "prepared."))}
 
 
 def broken_facts(rule: Rule) -> dict[str, Any]:

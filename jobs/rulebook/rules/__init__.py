@@ -21,6 +21,7 @@ from . import (
     numbers,
     packing,
     precision,
+    prepared,
     quantization,
     required,
     schedule,
@@ -53,6 +54,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     memory,
     disk,
     account,
+    prepared,
     measured,
 )
 """In the order of the rule table."""
