@@ -9,7 +9,9 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from .conversions import conversions_from
 from .models import Dataset
 from .reading import REASONS
+from .reading.layouts import columns_read
 from .reading.tally import TOKENS_PER_ROW, TOKENS_PER_TURN
+from .splits import overlap
 
 LINES_NAMED = 5
 
@@ -23,6 +25,33 @@ def dataset_facts(dataset_id: str, user: AbstractBaseUser | AnonymousUser) -> di
     return known | _read_facts(dataset) if dataset.status == Dataset.Status.READY else known
 
 
+def evaluation_facts(dataset_id: str, trained_on: str | None, user: AbstractBaseUser | AnonymousUser) -> dict[str, Any]:
+    """The facts about a dataset to evaluate with, and what it has in common with the one that is trained on."""
+    dataset, training = _find(dataset_id, user), _find(trained_on or "", user)
+    if dataset is None:
+        return {"eval_found": False}
+    known = {"eval_found": True, "eval_status": dataset.status, "eval_name": dataset.name}
+    if dataset.status != Dataset.Status.READY:
+        return known
+    kind = (dataset.format, dataset.conversational)
+    known |= {"eval_kind": kind, "eval_rows": dataset.rows, "eval_bad_rows": dataset.bad_rows}
+    if training is None or training.status != Dataset.Status.READY:
+        return known
+    return known | _overlap_facts(training, dataset)
+
+
+def _overlap_facts(training: Dataset, evaluation: Dataset) -> dict[str, Any]:
+    """Nothing is known of large files until a task has compared them."""
+    found = overlap(training, evaluation)
+    if found is None:
+        return {}
+    return {
+        "eval_same_rows": found.same_rows,
+        "eval_same_questions": found.same_questions,
+        "eval_same_lines": found.lines,
+    }
+
+
 def _find(dataset_id: str, user: AbstractBaseUser | AnonymousUser) -> Dataset | None:
     text = str(dataset_id)
     if not (text.isascii() and text.isdigit() and len(text) < 19):
@@ -32,10 +61,13 @@ def _find(dataset_id: str, user: AbstractBaseUser | AnonymousUser) -> Dataset | 
 
 def _read_facts(dataset: Dataset) -> dict[str, Any]:
     by_code = dataset.stats.get("bad_rows_by_code", {})
+    extras = dataset.stats.get("extras", {})
     reason = max(by_code, key=lambda code: by_code[code], default=None)
     return {
         "dataset_format": dataset.format,
+        "dataset_layout": dataset.layout or dataset.format,
         "dataset_columns": tuple(dataset.columns),
+        "columns_read": columns_read(dataset.layout or dataset.format, dataset.columns),
         "conversational": dataset.conversational,
         "convertible_to": tuple(str(each.to) for each in conversions_from(dataset)),
         "rows": dataset.rows,
@@ -46,6 +78,9 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "roles": tuple(sorted(dataset.stats.get("roles", {}))),
         "unalternating": dataset.stats.get("unalternating"),
         "row_shapes": dataset.stats.get("shapes"),
+        "rows_with_tools": extras.get("tools", 0),
+        "rows_with_calls": extras.get("tool_calls", 0),
+        "rows_with_weights": extras.get("weights", 0),
         "dataset_bytes": dataset.size_bytes,
         "average_tokens": average_tokens(dataset.stats),
         "token_ceiling": dataset.stats.get("token_ceiling"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -140,9 +141,25 @@ def _end_token(run: RunFile, model: PreTrainedModel, tokenizer: PreTrainedTokeni
     raise failure("no-end-token", "model.name", message)
 
 
+_BESIDE_TEXT = tuple(f'"{key}":'.encode() for key in ("tools", "tool_calls", "tool_call_id", "name", "weight"))
+
+
+def _features(path: Path) -> Features | None:
+    """Turns as they are, whichever keys each has. None where all have the same, for which there is nothing to say.
+
+    By itself the library goes by the first 10 MB of the file, and stops at keys that come later.
+    """
+    with path.open("rb") as file:
+        if not any(key in line for line in file for key in _BESIDE_TEXT):
+            return None
+        file.seek(0)
+        return Features({column: List(Json()) for column in {**json.loads(file.readline()), "tools": None}})
+
+
 def load_rows(run: RunFile, run_dir: Path, cache: Path) -> Dataset:
-    rows = Dataset.from_json(str(run_dir / ROWS_FILE), cache_dir=str(cache))
     expected = COLUMNS.get(run.dataset_format)
+    path = run_dir / ROWS_FILE
+    rows = Dataset.from_json(str(path), cache_dir=str(cache), features=_features(path) if run.conversational else None)
     if expected is None or not expected <= set(rows.column_names):
         message = (
             f"Data of the format {run.dataset_format} has the columns {', '.join(sorted(expected or ()))}; "

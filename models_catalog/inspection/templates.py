@@ -85,6 +85,7 @@ def _described(tokenizer: PreTrainedTokenizerBase, stops: Sequence[int], rows: i
         "template_prompt_cut": _prompt_cut(seen),
         "template_adds_system": _added_system(tokenizer, seen),
         "template_adds_to_answer": _added_to_answer(seen),
+        "template_tools": _tool_fates(seen),
     }
     if rows is not None:
         facts["template_tokens_beyond"] = _beyond(tokenizer, seen, rows)
@@ -330,6 +331,12 @@ def _tools(seen: Renderings) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "calls", _kept(kept, _fate(seen, call))
     yield "answers", _kept("MarkToolOne" in seen.text(call), _fate(seen, call))
     yield "text_beside_call", _kept("MarkAnswerOne" in beside, _fate(seen, "call-beside-text"))
+
+
+def _tool_fates(seen: Renderings) -> dict[str, str]:
+    """Calls fare `as-text` where their arguments must be JSON in a text."""
+    fates = {name: str(fate["outcome"]) for name, fate in _tools(seen)}
+    return fates | {"calls": "as-text"} if fates["calls"] == "kept" and not seen.results["call"].ok else fates
 
 
 def _kept(kept: bool, fate: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_kinds_of_rows_have_one_name_wherever_they_are_counted_probed_and_worded
 def test_every_fact_has_a_name_that_rules_know(look: Any) -> None:
     facts = look(CHATML).facts
     assert {FACTS[name].source for name in facts} == {Source.MODEL}
-    assert len(facts) == 14
+    assert len(facts) == 15
 
 
 def test_a_model_without_a_template_does_not_chat(look: Any) -> None:
@@ -245,3 +245,14 @@ def test_the_template_in_a_file_of_its_own_beats_the_other(tmp_path: Path) -> No
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": CHATML}))
     assert look_at_template(folder).facts["template_drops"] == ["system", "tool"]
+
+
+def test_the_fates_of_tools_are_facts(look: Any) -> None:
+    told = look(CHATML).facts["template_tools"]
+    assert (told["schema"], told["calls"], told["answers"]) == ("dropped", "dropped", "kept")
+
+
+def test_a_template_that_takes_arguments_as_text_only_is_told_apart(look: Any) -> None:
+    calls = "{% for call in message.tool_calls or [] %}{{ call.function.name + call.function.arguments }}{% endfor %}"
+    template = "{% for message in messages %}{{ message.role }}: {{ message.content }}" + calls + "\n{% endfor %}"
+    assert look(template).facts["template_tools"]["calls"] == "as-text"

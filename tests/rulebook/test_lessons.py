@@ -210,7 +210,7 @@ def test_a_senseless_number_is_one_error_with_a_cure(path: str, value: Any) -> N
 
 @pytest.mark.parametrize("path", ZERO_OR_WORSE)
 def test_a_huge_number_is_an_error(path: str) -> None:
-    assert [error.field for error in ask(**{path: 10**15}).errors] == [path]
+    assert [error.field for error in ask(**{path: 10**17}).errors] == [path]
 
 
 UNUSUAL = [
@@ -346,6 +346,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "fp16 on a new GPU": ({"training.precision": "fp16"}, {"gpus": 1, "bf16": True}, ["precision.fp16-needless"]),
     "too many jobs": ({}, {"active_jobs": 5}, ["account.too-many-jobs"]),
     "packing that leaks": ({"data.packing": True}, {"packing_leaks": True}, ["packing.leaks"]),
+    "packing to any length": ({"data.packing": True, "data.max_length": 10**9}, {}, ["packing.too-long"]),
     "rows longer than what is kept": ({"data.max_length": 64}, {}, ["length.rows-cut"]),
     "all layers where some cannot be adapted": (
         {"lora.target_modules": "all-linear"}, {"unfit_modules": ("out_proj",)}, ["lora.all-linear-unfit"],
@@ -354,7 +355,7 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
         {"lora.target_modules": ["q_proj", "embed_tokens"]}, {"tied_embedding": "embed_tokens"},
         ["lora.tied-embedding"],
     ),
-    "tools beside the messages": ({}, {"dataset_columns": ("messages", "tools")}, ["dataset.parts-left-out"]),
+    "images beside the messages": ({}, {"dataset_columns": ("messages", "images")}, ["dataset.parts-left-out"]),
     "texts beside the messages": ({}, {"dataset_columns": ("messages", "text")}, ["dataset.untrained-columns"]),
     "a template that cannot be read": ({}, {"template_problem": "line 1: what?"}, ["template.broken"]),
     "a role that the template refuses": ({}, {"template_refuses": ("assistant",)}, ["template.refuses-role"]),

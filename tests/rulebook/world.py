@@ -42,6 +42,7 @@ _MODEL = {
     "template_refuses": (),
     "template_drops": (),
     "template_alternates": False,
+    "template_tools": {"schema": "kept", "calls": "kept", "answers": "kept", "text_beside_call": "kept"},
     "template_refuses_shapes": (),
     "template_drops_shapes": (),
     "template_words": {},
@@ -115,6 +116,10 @@ _READY = {
     "equal_pairs": 0,
     "unalternating": 0,
     "row_shapes": {},
+    "dataset_layout": "",
+    "rows_with_tools": 0,
+    "rows_with_calls": 0,
+    "rows_with_weights": 0,
     "roles": ("assistant", "user"),
     "token_ceiling": 900,
     "dataset_bytes": 500_000,
@@ -134,7 +139,9 @@ _COLUMNS = {
 
 
 def rows(dataset_format: str, **facts: Any) -> dict[str, Any]:
-    return {**_READY, "dataset_format": dataset_format, "dataset_columns": _COLUMNS[dataset_format], **facts}
+    columns = _COLUMNS[dataset_format]
+    known = {"dataset_format": dataset_format, "dataset_columns": columns, "columns_read": columns}
+    return {**_READY, **known, **facts}
 
 
 DATASETS: Mapping[str, Mapping[str, Any]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,8 +15,8 @@ from ..formats.prompt_completion import PromptCompletion
 from ..formats.text import Text
 from ..formats.unpaired_preference import UnpairedPreference
 from .answers import OpenAIPreference, ShareGPTPreference, TaggedChat
-from .instructions import Alpaca, InstructionPreference, QuestionAnswer
-from .sharegpt import ShareGPT
+from .instructions import ANSWERS, CONTEXTS, QUESTIONS, Alpaca, InstructionPreference, QuestionAnswer
+from .sharegpt import CHAT_COLUMNS, ShareGPT
 
 RECOGNISED: tuple[type[RowFormat[Any]], ...] = (
     OpenAIPreference, ShareGPTPreference, TaggedChat, InstructionPreference, UnpairedPreference, Preference,
@@ -58,6 +58,31 @@ _OWN: Mapping[str, type[Any]] = {
     each.layout: each for each in RECOGNISED if each not in (UnpairedPreference, Preference, PromptCompletion, Text)
 }
 """Layouts whose rows are all of one kind: lists of messages."""
+
+
+_READ: Mapping[str, tuple[str, ...]] = {
+    "messages": ("messages", "tools", "functions", "system"),
+    "sharegpt": (*CHAT_COLUMNS, "tools", "functions", "system"),
+    "alpaca": ("instruction", "input", "output", "system", "history"),
+    "text": ("text",),
+    "prompt_completion": ("prompt", "completion", "tools"),
+    "preference": ("prompt", "chosen", "rejected", "tools"),
+    "sharegpt_preference": (*CHAT_COLUMNS, "chosen", "rejected", "tools", "system"),
+    "alpaca_preference": (*QUESTIONS, "chosen", "rejected", "system", "history"),
+    "openai_preference": ("input", "preferred_output", "non_preferred_output"),
+    "kto": ("prompt", "completion", "label", "tools"),
+    "kto_chat": (*CHAT_COLUMNS, "kto_tag", "tools"),
+    "question_answer": ("system", "history"),
+}
+
+
+def columns_read(layout: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """Those columns of a file of which something is trained."""
+    read = set(_READ.get(layout, ()))
+    if layout == "question_answer":
+        first = (next((name for name in names if name in columns), "") for names in (QUESTIONS, ANSWERS, CONTEXTS))
+        read |= set(first)
+    return tuple(name for name in columns if name in read)
 
 
 def row_layout(layout: str, format: str, conversational: bool) -> RowFormat[Any]:

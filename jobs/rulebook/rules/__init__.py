@@ -9,6 +9,7 @@ from . import (
     cache,
     dataset,
     disk,
+    evaluation,
     length,
     lora,
     lora_experts,
@@ -29,6 +30,7 @@ from . import (
     strategy,
     template,
     tokenizer,
+    tools,
 )
 
 SUBJECTS: tuple[ModuleType, ...] = (
@@ -46,7 +48,9 @@ SUBJECTS: tuple[ModuleType, ...] = (
     strategy,
     tokenizer,
     template,
+    tools,
     dataset,
+    evaluation,
     length,
     packing,
     schedule,

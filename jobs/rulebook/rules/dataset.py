@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from ..engine import Broken, broken, rule
 from ..findings import Severity
-from ..fixes import use
+from ..fixes import advice, convert, use
 from ..words import count, names
 
 PATH = "data.dataset"
@@ -54,7 +54,7 @@ def failed(dataset_status: str, dataset_name: str = "The dataset") -> Broken | N
     severity=Severity.ERROR,
     field=PATH,
     message="The rows have {columns}, which is no format that can be trained on. Rows need messages, or text, or "
-    "prompt and completion, or prompt, chosen and rejected. Rename the fields and upload the file again.",
+    "prompt and completion, or prompt, chosen and rejected. On the dataset's page you can say which field is what.",
     breaks={"dataset_format": "unknown", "dataset_status": "ready", "dataset_columns": ("question", "answer")},
 )
 def unknown_format(dataset_format: str, dataset_status: str, dataset_columns: Sequence[str] = ()) -> Broken | None:
@@ -66,7 +66,7 @@ def unknown_format(dataset_format: str, dataset_status: str, dataset_columns: Se
 
 
 def _is_known(dataset_status: str, dataset_format: str) -> bool:
-    return dataset_status == "ready" and dataset_format != "unknown"
+    return dataset_status == "ready" and dataset_format not in ("unknown", "unpaired_preference")
 
 
 @rule(
@@ -202,19 +202,15 @@ def all_pairs_equal(method: str, equal_pairs: int, rows: int, bad_row_count: int
     return broken(usable=count(usable, "row"))
 
 
-_TRAINED: Mapping[str, tuple[str, ...]] = {
-    "messages": ("messages",),
-    "text": ("text",),
-    "prompt_completion": ("prompt", "completion"),
-    "preference": ("prompt", "chosen", "rejected"),
-}
-_OTHER_ROWS = frozenset({"messages", "conversations", "text", "prompt", "completion", "chosen", "rejected"})
-_PART_OF_ROW = frozenset({"tools", "image", "images", "audio", "video", "videos", "input_ids", "labels"})
+_OTHER_ROWS = frozenset({
+    "messages", "conversations", "text", "prompt", "completion", "chosen", "rejected", "instruction", "input", "output",
+    "question", "answer", "response", "choices", "options", "context",
+})  # fmt: skip
+_PART_OF_ROW = frozenset({"image", "images", "audio", "video", "videos", "input_ids", "labels"})
 
 
-def _untrained(columns: Sequence[str], dataset_format: str, among: Collection[str]) -> str:
-    trained = _TRAINED.get(dataset_format, columns)
-    return names([column for column in columns if column in among and column not in trained])
+def _untrained(columns: Sequence[str], trained: Collection[str], among: Collection[str]) -> list[str]:
+    return [column for column in columns if column in among and column not in trained]
 
 
 @rule(
@@ -222,14 +218,20 @@ def _untrained(columns: Sequence[str], dataset_format: str, among: Collection[st
     severity=Severity.ADVICE,
     field=PATH,
     message="The rows also have {untrained}; what is trained is {trained}.",
-    breaks={"dataset_format": "messages", "dataset_columns": ("messages", "text")},
+    breaks={
+        "dataset_format": "messages",
+        "dataset_columns": ("messages", "text"),
+        "columns_read": ("messages",),
+    },
 )
-def untrained_columns(dataset_format: str, dataset_columns: Sequence[str]) -> Broken | None:
+def untrained_columns(
+    dataset_format: str, dataset_columns: Sequence[str], columns_read: Sequence[str]
+) -> Broken | None:
     """A row that could be read in two ways is trained in one of them, perhaps not the one that was meant."""
-    untrained = _untrained(dataset_columns, dataset_format, _OTHER_ROWS)
-    if not untrained:
+    untrained = _untrained(dataset_columns, columns_read, _OTHER_ROWS)
+    if not untrained or dataset_format == "unknown":
         return None
-    return broken(untrained=untrained, trained=names(_TRAINED[dataset_format]))
+    return broken(untrained=names(untrained), trained=names(columns_read))
 
 
 @rule(
@@ -238,9 +240,24 @@ def untrained_columns(dataset_format: str, dataset_columns: Sequence[str]) -> Br
     field=PATH,
     message="The rows also have {untrained}, which cannot be trained here and is left out: the model learns from the "
     "texts alone. Put what matters into the texts.",
-    breaks={"dataset_format": "messages", "dataset_columns": ("messages", "tools")},
+    breaks={"dataset_format": "messages", "dataset_columns": ("messages", "images"), "columns_read": ("messages",)},
 )
-def parts_left_out(dataset_format: str, dataset_columns: Sequence[str]) -> Broken | None:
-    """Answers that rest on tools or images teach a model to make them up when those are missing."""
-    untrained = _untrained(dataset_columns, dataset_format, _PART_OF_ROW)
-    return broken(untrained=untrained) if untrained else None
+def parts_left_out(dataset_format: str, dataset_columns: Sequence[str], columns_read: Sequence[str]) -> Broken | None:
+    """Answers that rest on images teach a model to make them up when those are missing."""
+    untrained = _untrained(dataset_columns, columns_read, _PART_OF_ROW)
+    return broken(untrained=names(untrained)) if untrained and dataset_format != "unknown" else None
+
+
+@rule(
+    code="dataset.judged-answers",
+    severity=Severity.ERROR,
+    field=PATH,
+    message="The rows are single answers, each judged good or bad, which cannot be trained on here. {advice}",
+    breaks={"dataset_format": "unpaired_preference", "convertible_to": ("prompt_completion",)},
+)
+def judged_answers(dataset_format: str, convertible_to: Collection[str] = ()) -> Broken | None:
+    """No trainer here takes them; trained as they are, the bad answers would be learnt like the good ones."""
+    if dataset_format != "unpaired_preference":
+        return None
+    way = convert("prompt_completion", "Keep the good answers") if "prompt_completion" in convertible_to else None
+    return broken(fix=way, advice=advice([way], "Upload the good answers as prompt and completion."))
