@@ -20,6 +20,8 @@ MOST_UNKNOWN_KEYS = 50
 """Further ones are not reported: these refuse the job already, and a nearest name is slow to find."""
 
 LONGEST_TEXT, MOST_NAMES = 500, 1000
+LARGEST = 2**53
+"""Beyond it programs that read JSON disagree about whole numbers, and no setting has a use for more."""
 
 
 class Unreadable(ValueError):
@@ -180,6 +182,8 @@ def _read_number(raw: Any, setting: Setting) -> float | int:
         raise Unreadable("a finite number") from None
     if not math.isfinite(number):
         raise Unreadable("a finite number")
+    if abs(number) > LARGEST:
+        raise Unreadable(f"a number of at most {LARGEST:,}")
     return int(number) if number.is_integer() else number
 
 

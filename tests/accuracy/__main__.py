@@ -30,12 +30,16 @@ def main() -> int:
         from .models import Folders
         from .warm import Warm
 
+        cases = _chosen(asked.cases, asked.seed)
+        print(f"{len(cases)} cases.", flush=True)
         lab, warm = Lab(Path(home) / "lab.log"), Warm(Path(home) / "warm" / "socket")
+        results: list[dict[str, Any]] = []
         try:
-            cases = _chosen(asked.cases, asked.seed)
-            print(f"{len(cases)} cases.", flush=True)
             judge = _judge(lab, warm, Path(home))
-            results = list(_judged(cases, judge, Folders(KEPT, lab), asked.minutes, asked.again))
+            for result in _judged(cases, judge, Folders(KEPT, lab), asked.minutes, asked.again):
+                results.append(result)  # noqa: PERF402 - those before an interruption count
+        except KeyboardInterrupt:
+            print(f"Interrupted; {len(cases) - len(results)} cases are left for another time.", file=sys.stderr)
         finally:
             warm.close()
             lab.close()
@@ -108,10 +112,9 @@ def _judged(cases: list[Case], judge: Judge, folders: Any, minutes: float, again
             if minutes and time.monotonic() > until:
                 print(f"{len(cases) - number + 1} cases are left for another time.", file=sys.stderr)
                 return
-            known = judge.judge(case, folders.of(case)).as_dict()
-            judge.records.keep_result(case.key, known)
-            print(f"{number:5} {known['cell']:16} {case.name} {','.join(known['errors'])} {known['what'][:80]} "
-                  f"{' '.join(known['symptoms'])}", flush=True)  # fmt: skip
+            known = judge.judged_anyway(case, folders).as_dict()
+            print(f"{number:5} of {len(cases)} {known['cell']:16} {case.name} {','.join(known['errors'])} "
+                  f"{known['what'][:80]} {' '.join(known['symptoms'])}", flush=True)  # fmt: skip
         yield {**known, "name": case.name}
 
 

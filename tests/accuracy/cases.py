@@ -14,7 +14,7 @@ from tests.architectures import DECODERS, OTHERS, WITH_TOWERS
 from . import shapes, tokenizers
 from .case import Case, json_lines
 
-STEPS = {"training.max_steps": 3, "training.learning_rate": 1e-3, "data.max_length": 128}
+STEPS = {"training.max_steps": 3, "training.learning_rate": 5e-4, "data.max_length": 128}
 LLAMA = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 FULL = {"lora__enabled": False}
 

@@ -23,21 +23,26 @@ class Lab:
     """The portal's side of that process."""
 
     def __init__(self, log: Path) -> None:
+        self._log = log.open("ab")
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
         environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1",
                        "TQDM_DISABLE": "1", "CUDA_VISIBLE_DEVICES": ""}  # fmt: skip
-        command = [sys.executable, "-m", "tests.accuracy.lab"]
-        self._log = log.open("ab")
-        self._process = subprocess.Popen(
-            command,
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.accuracy.lab"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
+            start_new_session=True,  # an interruption from the keyboard is for us, and we end it
         )
 
     def ask(self, do: str, limit: float = 90, **arguments: Any) -> dict[str, Any]:
+        if self._process.poll() is not None:  # something else on the machine took its memory
+            self._process = self._start()
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps({"do": do, "limit": limit, **arguments}) + "\n")
         self._process.stdin.flush()
@@ -46,9 +51,10 @@ class Lab:
 
     def close(self) -> None:
         assert self._process.stdin and self._process.stdout
+        self._process.terminate()
+        self._process.wait(10)
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
         self._log.close()
 
 

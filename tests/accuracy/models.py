@@ -54,6 +54,7 @@ class Folders:
         """The sample's models, made by its own script."""
         made = self.kept / "sample"
         if not (made / "models_index.json").exists():
+            print("Making the models of the public sample, once; that takes a minute or two.", flush=True)
             command = [sys.executable, str(ORACLE / "make_models.py"), "--out", str(made)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return made

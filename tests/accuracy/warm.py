@@ -36,4 +36,10 @@ class Warm:
 
     def _start(self, path: Path) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "jobs.warm", str(path)]
-        return subprocess.Popen(command, cwd=client.ROOT, env=client.clean_environment(), stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command,
+            cwd=client.ROOT,
+            env=client.clean_environment(),
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # an interruption from the keyboard is for us, and we end it
+        )

@@ -103,7 +103,7 @@ def test_an_estimate_is_made_whatever_is_wrong_with_the_numbers():
 
 
 def test_nothing_is_reckoned_from_a_number_that_is_refused():
-    asked = review(make_choices(**{"training.num_epochs": 10_000_000}), user=make_user())
+    asked = review(make_choices(**{"training.num_epochs": -1}), user=make_user())
     assert not asked.report.ok
     assert asked.estimate.steps is None
     assert asked.estimate.rows == 20

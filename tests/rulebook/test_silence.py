@@ -193,6 +193,15 @@ def test_packing_is_fine_where_its_package_is_installed() -> None:
     assert codes(needy.report(read(spec(**{"data.packing": True})))) == []
 
 
+def test_a_length_that_means_all_of_a_row_is_fine() -> None:
+    assert codes(World().report(read(spec(**{"data.max_length": 10**9})))) == []
+
+
+def test_packing_to_a_great_length_is_fine_where_the_model_reads_as_much() -> None:
+    reader = World(changes={"context_length": 2**20})
+    assert codes(reader.report(read(spec(**{"data.packing": True, "data.max_length": 2**20})))) == []
+
+
 def test_a_package_for_packing_is_not_missed_without_packing() -> None:
     assert codes(World(changes={"packing_needs": "causal_conv1d"}).report(read(spec()))) == []
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from ..engine import Broken, broken, rule
 from ..findings import Severity
 from ..fixes import use
+from ..words import number, size
 
 
 @rule(
@@ -39,3 +40,27 @@ def needs_package(
     if not packing or not packing_needs or packing_needs in packages:
         return None
     return broken(fix=use("data.packing", False, "Turn packing off"), model=model, package=packing_needs)
+
+
+LARGEST = 2**26
+"""Twice as many entries make a gigabyte."""
+ENTRY_BYTES = 8
+USUAL = 1024
+
+
+@rule(
+    code="packing.too-long",
+    severity=Severity.ERROR,
+    field="data.max_length",
+    message="To pack rows into {max_length} tokens TRL first lays out a table of twice that size, which takes {memory} "
+    "of memory before any row is packed. Use {length}.",
+    breaks={"packing": True, "max_length": 1_000_000_000},
+)
+def too_long(packing: bool, max_length: int, context_length: int | None = None) -> Broken | None:
+    """A length that only means “all of it” does no harm to single rows; to packing it is the size of a table."""
+    if not packing or max_length <= LARGEST:
+        return None
+    length = context_length or USUAL
+    memory = size(2 ** (max_length - 1).bit_length() * 2 * ENTRY_BYTES)
+    fix = use("data.max_length", length, f"Use {length} tokens")
+    return broken(fix=fix, max_length=number(max_length), memory=memory, length=length)
