@@ -196,6 +196,9 @@ def delete_dataset(*, dataset: Dataset) -> None:
         if job := locked.jobs.active().first():
             message = f"Job “{job.name}” still uses “{locked.name}”. Cancel it or wait until it ends, then delete."
             raise problem("dataset", "dataset.in-use", message, 409)
+        if job := locked.owner.jobs.active().filter(spec__data__eval_dataset=str(locked.pk)).first():
+            message = f"Job “{job.name}” evaluates with “{locked.name}”. Cancel it or wait until it ends, then delete."
+            raise problem("dataset", "dataset.in-use", message, 409)
         if child := locked.children.reading().first():
             message = f"“{child.name}” is being made from “{locked.name}”. Wait until that is done, then delete it."
             raise problem("dataset", "dataset.in-use", message, 409)

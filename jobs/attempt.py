@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -55,6 +56,7 @@ class Attempt:
         self.shutting_down = False
         self._next_beat = self._next_lease = 0.0
         self._written: dict[str, Any] = {}
+        self._evaluated_on = 0
 
     def run(self) -> None:
         """Review again, prepare, train, and write down how it ended."""
@@ -109,8 +111,8 @@ class Attempt:
         dataset = self.job.dataset
         if dataset is None:
             raise LookupError("The dataset was deleted.")  # the review has just found it
-        rows = write_whole(self.folder.train_file, self._lines(dataset))
-        self.job.result = {"rows_of_dataset": dataset.rows, "rows_left_out": dataset.rows - rows}
+        rows, eval_rows = self._write_rows(dataset)
+        self.job.result = {"rows_of_dataset": dataset.rows, "rows_left_out": dataset.rows - rows + eval_rows}
         keep_trying(lambda: record(self.job, result=self.job.result))
         told = run_file(
             spec=self.job.spec,
@@ -118,10 +120,23 @@ class Attempt:
             dataset=dataset,
             model=model,
             rows=rows,
+            eval_rows=eval_rows,
             job=self.job.pk,
             attempt=self.job.attempt,
         )
         write_whole(self.folder.run_file, [told.model_dump_json(indent=2)])
+
+    def _write_rows(self, dataset: Dataset) -> tuple[int, int]:
+        """All rows, those to evaluate with behind those to train on: how many in all, and how many of the former."""
+        written = write_whole(self.folder.train_file, chain(self._lines(dataset), self._evaluation_lines()))
+        return written, self._evaluated_on
+
+    def _evaluation_lines(self) -> Iterator[str]:
+        self._evaluated_on = 0
+        if given := self.job.spec["data"].get("eval_dataset"):
+            for line in self._lines(Dataset.objects.visible_to(self.job.owner).get(pk=given)):
+                self._evaluated_on += 1
+                yield line
 
     def _lines(self, dataset: Dataset) -> Iterator[str]:
         for number, row in enumerate(dataset.good_rows(), start=1):

@@ -76,6 +76,8 @@ def _plain(value: Any) -> Any:
 def _words(setting: Setting, value: Any, facts: Mapping[str, Any]) -> str:
     if setting.fact == "dataset":
         return str(facts.get("dataset_name", value or "—"))
+    if setting.fact == "eval_dataset" and value:
+        return str(facts.get("eval_name", value))
     if value is None or value == "":
         return "—"
     if setting.kind is Kind.CHOICE:

@@ -31,6 +31,11 @@ def dataset_choices(user: User, chosen: Any) -> Grouped:
     return [("", "Choose a dataset…"), *offered, *lost]
 
 
+def eval_dataset_choices(user: User, chosen: Any) -> Grouped:
+    """The same to evaluate with; a job can do without."""
+    return [("", "None: hold out rows, or do not evaluate"), *dataset_choices(user, chosen)[1:]]
+
+
 def _dataset_label(dataset: Dataset) -> str:
     if dataset.status != Dataset.Status.READY:
         return f"{dataset.name} · {dataset.status}"

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from datasets_app.accounting_facts import accounting_facts
 from datasets_app.conversions import convert_dataset
-from datasets_app.facts import dataset_facts
+from datasets_app.facts import dataset_facts, evaluation_facts
 from datasets_app.models import Dataset
 from models_catalog import catalogue
 from models_catalog.services import start_download
@@ -144,6 +144,8 @@ def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, A
         facts |= dataset_facts(dataset, user) if user else {"dataset_found": False}
     if user is not None and facts.get("dataset_status") == "ready" and name:
         facts |= accounting_facts(dataset, name, choices.effective, user)
+    if evaluation := facts.get("eval_dataset"):
+        facts |= evaluation_facts(evaluation, facts.get("dataset"), user) if user else {"eval_found": False}
     return facts
 
 

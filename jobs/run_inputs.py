@@ -18,10 +18,14 @@ def run_file(
     dataset: Dataset,
     model: Path,
     rows: int,
+    eval_rows: int = 0,
     job: int = 0,
     attempt: int = 0,
 ) -> RunFile:
-    """run.json of an attempt; a rehearsal has neither job nor attempt. `rows` is how many lie beside it."""
+    """run.json of an attempt; a rehearsal has neither job nor attempt. `rows` is how many lie beside it.
+
+    The last `eval_rows` of them are those of the evaluation dataset; a rehearsal holds out its own.
+    """
     return RunFile(
         job=job,
         attempt=attempt,
@@ -30,5 +34,6 @@ def run_file(
         dataset_format=dataset.format,
         conversational=dataset.conversational,
         rows=rows,
+        eval_rows=eval_rows,
         facts=dict(facts),
     )

@@ -15,6 +15,9 @@ STEPS = 2
 LARGEST_BATCH = 2
 """Two rows of a batch need padding to one length, which is what a larger batch adds."""
 
+HELD_OUT = 0.2
+"""Of the telling rows, in place of those of an evaluation dataset, which have the same format."""
+
 READ_FACTS = ("lora_targets", "towers", "template_end")
 """Facts that the trainer itself reads. The rulebook has judged the job by the others, and not two steps."""
 
@@ -45,6 +48,8 @@ def _changes(settings: Mapping[str, Any]) -> dict[str, Any]:
         "training.auto_find_batch_size": False,
         "quantization": "none",
     }
+    if settings["data.eval_dataset"]:
+        changes |= {"data.eval_dataset": None, "data.eval_fraction": HELD_OUT}
     if settings["training.eval_steps"]:
         changes["training.eval_steps"] = STEPS
     if settings["training.save_steps"]:

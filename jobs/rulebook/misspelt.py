@@ -35,6 +35,7 @@ _ALSO_CALLED = {
         "val_set_size",
         "validation_fraction",
     ),
+    "data.eval_dataset": ("validation_dataset", "validation_file", "eval_file", "test_dataset", "val_dataset"),
     "data.packing": ("pack", "sample_packing"),
     "training.method": ("trainer", "algorithm", "stage", "rl", "training_type", "task", "type"),
     "training.num_epochs": ("epochs", "epoch", "num_train_epochs", "n_epochs"),

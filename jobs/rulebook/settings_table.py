@@ -82,6 +82,15 @@ _ROWS = (
         why="More than half held out leaves too little to train on.",
     ),
     Setting(
+        "data.eval_dataset",
+        "eval_dataset",
+        Kind.TEXT,
+        "Evaluation dataset",
+        "Another of your datasets to measure the loss on, instead of rows held out.",
+        nullable=True,
+        advanced=True,
+    ),
+    Setting(
         "data.packing",
         "packing",
         Kind.BOOLEAN,

@@ -38,6 +38,7 @@ DECIDED_HERE = {
     "training.save_steps": "decisions.choose_intervals",
     "training.early_stopping_patience": "decisions.choose_intervals",
     "data.eval_fraction": "decisions.choose_held_out",
+    "data.eval_dataset": "decisions.choose_held_out",
     "data.assistant_only_loss": "tokenising.tokenise",
     "data.completion_only_loss": "tokenising.tokenise",
     "lora.target_modules": "decisions.choose_targets",

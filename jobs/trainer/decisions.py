@@ -133,8 +133,13 @@ def choose_left_out(towers: Sequence[str]) -> Decision[str | None]:
     return Decision(pattern, f"LoRA leaves out {', '.join(towers)}: no text passes through there.")
 
 
-def choose_held_out(settings: Settings, rows: int) -> Decision[int]:
-    """How many rows are kept back for evaluation, counted as the rulebook promised."""
+def choose_held_out(settings: Settings, rows: int, eval_rows: int = 0) -> Decision[int]:
+    """How many rows are kept back for evaluation, counted as the rulebook promised.
+
+    `eval_rows` of all `rows` are those of an evaluation dataset, which leaves no need to hold out others.
+    """
+    if eval_rows:
+        return Decision(eval_rows, "Evaluation goes by the rows of the evaluation dataset.")
     fraction = settings["data.eval_fraction"]
     count = held_out(rows, fraction)
     if fraction and not count:

@@ -119,9 +119,9 @@ class Prepared:
 def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: StopSignal) -> Prepared:
     """Build TRL's trainer, which tokenises every row, and check all that can be known before the first step."""
     events.stage("preparing", f"Tokenising {len(loaded.rows)} rows")
-    held_out = loaded.settle(choose_held_out(run.settings, len(loaded.rows)))
+    held_out = loaded.settle(choose_held_out(run.settings, len(loaded.rows), run.eval_rows))
     rows = loaded.rows if run.method == "dpo" else loaded.settle(tokenise(run, loaded.rows, loaded.tokenizer))
-    given, kept_back = split(rows, held_out, run.settings["training.seed"])
+    given, kept_back = split(rows, held_out, run)
     try:
         trainer = build_trainer(loaded, run, run_dir / CHECKPOINTS, given, kept_back)
     except TemplateError as error:
@@ -168,10 +168,14 @@ def watch_targets(prepared: Prepared, run: RunFile) -> None:
         prepared.trainer.add_callback(prepared.gradients)
 
 
-def split(rows: Dataset, held_out: int, seed: int) -> tuple[Dataset, Dataset | None]:
+def split(rows: Dataset, held_out: int, run: RunFile) -> tuple[Dataset, Dataset | None]:
+    """Rows to train on and rows to evaluate with: those of the evaluation dataset, or some drawn by the seed."""
     if not held_out:
         return rows, None
-    parts = rows.train_test_split(test_size=held_out, seed=seed)
+    if run.eval_rows:
+        first = len(rows) - held_out
+        return rows.select(range(first)), rows.select(range(first, len(rows)))
+    parts = rows.train_test_split(test_size=held_out, seed=run.settings["training.seed"])
     return parts["train"], parts["test"]
 
 

@@ -14,7 +14,10 @@ from .folder import RUN_FILE
 
 
 class RunFile(BaseModel):
-    """One attempt of one job. The rows lie beside it in train.jsonl: clean, and with the trained columns only."""
+    """One attempt of one job. The rows lie beside it in train.jsonl: clean, and with the trained columns only.
+
+    The last `eval_rows` of all `rows` are those of the evaluation dataset.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,6 +28,7 @@ class RunFile(BaseModel):
     dataset_format: str
     conversational: bool
     rows: int
+    eval_rows: int = 0
     facts: dict[str, Any]
 
     @classmethod

@@ -161,10 +161,14 @@ def _hold_out(usable: int | None) -> Fix | None:
     breaks={"early_stopping_patience": 3, "eval_fraction": 0.0},
 )
 def early_stopping_unevaluated(
-    early_stopping_patience: int, eval_fraction: float, rows: int | None = None, bad_row_count: int = 0
+    early_stopping_patience: int,
+    eval_fraction: float,
+    eval_dataset: str | None = None,
+    rows: int | None = None,
+    bad_row_count: int = 0,
 ) -> Broken | None:
     """Without evaluations the run would never stop early, though its author relies on it."""
-    if eval_fraction > 0:
+    if eval_fraction > 0 or eval_dataset:
         return None
     usable = None if rows is None else rows - bad_row_count
     fixes = (_hold_out(usable), clear("training.early_stopping_patience", "Train to the end"))
@@ -179,10 +183,14 @@ def early_stopping_unevaluated(
     breaks={"eval_steps": 50, "eval_fraction": 0.0},
 )
 def eval_steps_unevaluated(
-    eval_steps: int, eval_fraction: float, rows: int | None = None, bad_row_count: int = 0
+    eval_steps: int,
+    eval_fraction: float,
+    eval_dataset: str | None = None,
+    rows: int | None = None,
+    bad_row_count: int = 0,
 ) -> Broken | None:
     """Somebody who sets an interval expects to see an evaluation loss."""
-    if eval_fraction > 0:
+    if eval_fraction > 0 or eval_dataset:
         return None
     usable = None if rows is None else rows - bad_row_count
     fixes = (_hold_out(usable), clear("training.eval_steps"))
@@ -205,10 +213,10 @@ def eval_steps_unevaluated(
         "num_epochs": 3,
     },
 )
-def eval_beyond_end(eval_steps: int, plan: Plan) -> Broken | None:
+def eval_beyond_end(eval_steps: int, plan: Plan, eval_dataset: str | None = None) -> Broken | None:
     """Rows were held out and are never used; early stopping has nothing to go by."""
     steps = plan.steps
-    if not plan.eval_fraction > 0 or not steps or eval_steps <= steps:
+    if not (plan.eval_fraction > 0 or eval_dataset) or not steps or eval_steps <= steps:
         return None
     return broken(fix=clear("training.eval_steps"), every=eval_steps, steps=count(steps, "step"))
 
