@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from tests.make import make_user
 
@@ -28,15 +29,32 @@ class Watched:
 
     def __init__(self, page: Page, home: str) -> None:
         self.said: list[str] = []
-        self.home = urlsplit(home).netloc
-        page.on("console", lambda message: self.said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: self.said.append(f"error: {error}"))
-        page.on("request", lambda request: self._asked(request.url))
+        self.page, self.home = page, urlsplit(home).netloc
+        self.under_way: set[Request] = set()
+        self.rests = False
+        page.on("console", lambda message: self._say(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self._say(f"error: {error}"))
+        page.on("request", self._asked)
+        page.on("requestfinished", lambda request: self.under_way.discard(request))
+        page.on("requestfailed", lambda request: self.under_way.discard(request))
 
-    def _asked(self, url: str) -> None:
-        parts = urlsplit(url)
+    def _say(self, text: str) -> None:
+        if not self.rests:
+            self.said.append(text)
+
+    def _asked(self, request: Request) -> None:
+        self.under_way.add(request)
+        parts = urlsplit(request.url)
         if parts.scheme in ("http", "https") and parts.netloc != self.home:
-            self.said.append(f"request to {url}")
+            self._say(f"request to {request.url}")
+
+    def rest(self) -> None:
+        """Ask for nothing more, and wait for the last answers: they read the database, which is emptied next."""
+        self.rests = True
+        self.page.route("**", lambda route: route.abort())
+        end = time.monotonic() + WAIT / 1000
+        while self.under_way and time.monotonic() < end:
+            self.page.wait_for_timeout(20)
 
     def forget(self, *about: str) -> None:
         """Leave out what a test has provoked."""
@@ -71,7 +89,8 @@ def browse(chromium: Browser, live_server: Any) -> Iterator[OpenPage]:
         return page
 
     yield open_page
-    for context, _ in opened:
+    for context, watched in opened:
+        watched.rest()
         context.close()
     assert [each for _, watched in opened for each in watched.said] == []
 
