@@ -38,5 +38,13 @@ def smaller_batch(batch_size: int, gradient_accumulation: int) -> tuple[int, int
 
     The rows of a step stay the same. `batch_size` is more than 1.
     """
-    batch = next(size for size in range(batch_size // 2, 0, -1) if batch_size % size == 0)
+    batch = parts_of(batch_size)[0]
     return batch, gradient_accumulation * (batch_size // batch)
+
+
+LARGEST_PART = 65_536
+
+
+def parts_of(batch_size: int) -> list[int]:
+    """Smaller batches of which a whole number makes this one, the largest first; none that no memory holds."""
+    return [size for size in range(min(batch_size // 2, LARGEST_PART), 0, -1) if batch_size % size == 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -386,3 +387,11 @@ def test_it_is_found(changes: dict[str, Any], facts: dict[str, Any], expected: l
 def test_a_model_that_is_not_listed_is_an_error_with_near_names() -> None:
     error = only(ask(**{"model.name": "smollm2"}), "model.unknown")
     assert [fix.changes["model.name"] for fix in error.fixes] == [SMOL, "gpt2"]
+
+
+@pytest.mark.parametrize("batch", [10**9, 2**52, 2**53 - 111])
+def test_a_batch_beyond_all_sense_is_judged_at_once(batch: int) -> None:
+    began = time.perf_counter()
+    report = World(changes={"gpus": 1, "gpu_memory": 10**9}).report(read(spec(**{"training.batch_size": batch})))
+    assert "numbers.batch-size-unusual" in codes(report)
+    assert time.perf_counter() - began < 5

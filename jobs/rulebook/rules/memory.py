@@ -19,6 +19,7 @@ from ..findings import Fix, Severity
 from ..fixes import advice
 from ..memory import OPTIMIZER_COPIES
 from ..settings_table import BY_FACT
+from ..steps import parts_of
 from ..words import count, names, size
 
 SHORTEST = 128
@@ -104,7 +105,7 @@ def _steps(job: Job) -> Iterator[dict[str, Any]]:
         yield {"gradient_checkpointing": True}
     if job.precision == "fp32" and job.gpus:
         yield {"precision": "auto"}
-    for batch in _divisors(job.batch_size):
+    for batch in parts_of(job.batch_size):
         yield {"batch_size": batch, "gradient_accumulation": job.gradient_accumulation * job.batch_size // batch}
     if optimizer := _smaller_optimizer(job):
         yield {"optim": optimizer}
@@ -127,11 +128,6 @@ def _smaller_optimizer(job: Job) -> str | None:
     if job.lora_enabled or OPTIMIZER_COPIES[job.optim] <= OPTIMIZER_COPIES["adamw_8bit"]:
         return None
     return "adamw_8bit" if "bitsandbytes" in job.packages and job.gpus else "adafactor"
-
-
-def _divisors(batch: int) -> list[int]:
-    """Smaller batches of which a whole number makes the old one, the largest first."""
-    return [size for size in range(batch // 2, 0, -1) if batch % size == 0]
 
 
 _WORDS = {
