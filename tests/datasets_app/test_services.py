@@ -330,6 +330,17 @@ def test_a_dataset_stays_while_a_job_needs_it(state: str) -> None:
     assert dataset.path.exists()
 
 
+def test_a_dataset_stays_while_a_job_evaluates_with_it() -> None:
+    evaluation = create()
+    job = make_job(spec={"data": {"eval_dataset": str(evaluation.pk)}}, name="nightly")
+    with pytest.raises(Problem, match="nightly"):
+        delete_dataset(dataset=evaluation)
+    job.state = "succeeded"
+    job.finished_at = timezone.now()
+    job.save()
+    delete_dataset(dataset=evaluation)
+
+
 @pytest.mark.parametrize("state", ["succeeded", "failed", "cancelled", "refused"])
 def test_a_dataset_goes_when_its_jobs_have_ended(state: str) -> None:
     dataset = create()

@@ -78,6 +78,17 @@ def test_the_rows_left_out_are_said_in_the_result(monkeypatch):
     assert (job.result["rows_of_dataset"], job.result["rows_left_out"]) == (22, 2)
 
 
+def test_the_rows_to_evaluate_with_follow_those_to_train_on(monkeypatch):
+    job = make_claimed(rows=22, bad_rows=2)
+    evaluation = make_dataset(job.owner, name="held out", rows=5)
+    job.spec["data"]["eval_dataset"] = str(evaluation.pk)
+    job.save()
+    run(job, "succeeds", monkeypatch)
+    run_file = json.loads(RunFolder(job.run_dir).run_file.read_text())
+    assert (run_file["rows"], run_file["eval_rows"]) == (25, 5)
+    assert (job.result["rows_of_dataset"], job.result["rows_left_out"]) == (22, 2)
+
+
 def test_the_trainer_holds_the_lock_too(monkeypatch):
     """So that nothing takes the job for dead while only its supervisor is."""
     assert run(make_claimed(), "succeeds", monkeypatch).result["held"] is True

@@ -90,6 +90,18 @@ def test_early_stopping_ends_a_run_that_no_longer_gets_better(chat_llama: Path, 
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_evaluation_goes_by_a_dataset_of_its_own(chat_llama: Path, tmp_path: Path) -> None:
+    run_dir = make_run(tmp_path, chat_llama, data__eval_dataset="2", training__max_steps=3)
+    told = json.loads((run_dir / "run.json").read_text())
+    (run_dir / "run.json").write_text(json.dumps({**told, "eval_rows": 5}))
+    outcome = train(run_dir)
+    assert outcome.code == 0, outcome.log
+    (prepared,) = outcome.said("prepared")
+    assert (prepared["rows_given"], prepared["eval_rows"]) == (told["rows"] - 5, 5)
+    assert "Evaluation goes by the rows of the evaluation dataset." in prepared["reasons"]
+    assert outcome.said("eval")
+
+
 def test_a_run_whose_held_out_rows_are_all_lost_trains_without_evaluation(chat_llama: Path, tmp_path: Path) -> None:
     long = {"prompt": "The sky is blue. " * 40, "completion": " The answer is 3."}
     split = Dataset.from_list([{"row": number} for number in range(3)]).train_test_split(test_size=1, seed=42)

@@ -147,5 +147,5 @@ def leak(
         rows=count(eval_rows - eval_bad_rows, "row"),
         same=f"{eval_same_rows:,} {'is' if eval_same_rows == 1 else 'are'}",
         asked=asked,
-        where=f" (the first in line {lines})" if lines else "",
+        where=f" (the first in {'line' if len(eval_same_lines) == 1 else 'lines'} {lines})" if lines else "",
     )
