@@ -22,7 +22,7 @@ FULL = {"lora__enabled": False}
 def own_cases(seed: int = 1, mixtures: int = 150) -> list[Case]:
     """All of them, shuffled, so that the first hundred are a fair sample of the whole."""
     made = [
-        *by_architecture(), *by_target(), *by_tokenizer(), *by_shape(), *by_file(), *by_setting(), *by_misspelling(),
+        *by_architecture(), *by_target(), *by_tokenizer(), *by_answers(), *by_shape(), *by_file(), *by_setting(), *by_misspelling(),
         *mixed(random.Random(seed), mixtures),  # noqa: S311 - the same cases every time
     ]  # fmt: skip
     random.Random(seed).shuffle(made)  # noqa: S311
@@ -111,6 +111,12 @@ def by_tokenizer() -> Iterator[Case]:
             yield case(f"tokenizer/{name}/{shape}", shape, tokenizer=name)
 
 
+def by_answers() -> Iterator[Case]:
+    """Each chat template where only answers are to be learnt."""
+    for name in tokenizers.chats():
+        yield case(f"answers/{name}", "chat-turns", tokenizer=name, data__assistant_only_loss=True)
+
+
 def by_shape() -> Iterator[Case]:
     """Each shape of data as it is, with bad rows left out, and with the other strategy or method."""
     for shape in shapes.SHAPES:
@@ -133,10 +139,10 @@ def by_file() -> Iterator[Case]:
 def by_setting() -> Iterator[Case]:
     """Each value of each setting alone, on a run that is fine with its usual one."""
     for path, setting in SETTINGS.items():
-        if path in ("model.name", "data.dataset", "model.revision", "lora.target_modules"):
+        if path in ("model.name", "data.dataset", "data.eval_dataset", "model.revision", "lora.target_modules"):
             continue
         for value in values_of(setting):
-            around = _around(setting, value)
+            around = dict(_around(setting, value))
             shape = "preference" if setting.applies == ("method", "dpo") else around.pop("shape", "text")
             name = path.replace(".", "__")
             yield case(f"setting/{path}={value}"[:80], shape, **{**around, name: value})
@@ -161,15 +167,20 @@ def values_of(setting: Setting) -> list[Any]:
     return list(seen.values())
 
 
-def _around(setting: Setting, value: Any) -> dict[str, Any]:
+_SHAPES_FOR: Mapping[str, Mapping[str, Any]] = {
+    "data.max_length": {"shape": "text-long"},
+    "data.assistant_only_loss": {"shape": "chat-turns"},
+    "data.completion_only_loss": {"shape": "completion"},
+}
+
+
+def _around(setting: Setting, value: Any) -> Mapping[str, Any]:
     """What else is set, so that the setting comes into play."""
     if setting.path == "training.num_epochs":
         return {"training__max_steps": None}
     if setting.path in ("training.eval_steps", "training.early_stopping_patience"):
         return {"data__eval_fraction": 0.25}
-    if setting.path == "data.max_length":
-        return {"shape": "text-long"}
-    return {}
+    return _SHAPES_FOR.get(setting.path, {})
 
 
 _MISSPELT: tuple[Mapping[str, Any], ...] = (

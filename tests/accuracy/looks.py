@@ -56,6 +56,10 @@ def _not_as_asked(run: RunFile, unread: Collection[str]) -> Iterator[str]:
         yield "setting-ignored"
     if run.settings["training.early_stopping_patience"] and not run.settings["data.eval_fraction"]:
         yield "setting-ignored"
+    if run.settings["data.assistant_only_loss"] and not run.conversational:
+        yield "setting-ignored"
+    if run.settings["data.completion_only_loss"] and run.dataset_format != "prompt_completion":
+        yield "setting-ignored"
     if any(_is_ignored(run, setting, unread) for setting in SETTINGS.values()):
         yield "setting-ignored"
     if any(_is_below_zero(run, path) for path in REVERSED):
@@ -142,10 +146,37 @@ def _at_contents(run: RunFile, row: dict[str, Any], trained: dict[str, Any], pre
         yield "answer-empty"
     if run.dataset_format == "messages" and not any(turn["role"] == "assistant" for turn in row["messages"]):
         yield "answer-missing"
+    if run.method == "sft" and not cut:
+        yield from _at_answers(row, trained, seen, prepared)
     if any(role not in ROLES for role in _roles(row)):
         yield "role-unknown"
     if "None" in seen and "None" not in json.dumps(row):
         yield "prints-none"
+
+
+def _at_answers(row: dict[str, Any], trained: dict[str, Any], seen: str, prepared: Prepared) -> Iterator[str]:
+    """Where not all of a conversation is learnt: whether that is all of its answers, and nothing else of it."""
+    labels = [label for label in trained["labels"] if label != IGNORED]
+    if len(labels) >= len(trained["input_ids"]) - 1:
+        return
+    learnt = prepared.tokenizer.decode(labels)
+    turns = [
+        (column, turn)
+        for column, value in row.items()
+        if isinstance(value, list)
+        for turn in value
+        if isinstance(turn, dict) and isinstance(turn.get("content"), str) and turn["content"].strip()
+    ]
+    answers = [turn["content"].strip() for _, turn in turns if turn.get("role") == "assistant"]
+    others = [
+        turn["content"].strip()
+        for column, turn in turns
+        if turn.get("role") != "assistant" and column != "completion"  # that is learnt whoever says it
+    ]
+    if any(answer in seen and answer not in learnt for answer in answers if "prompt" not in row):
+        yield "answer-unlearnt"
+    if any(other in learnt and not any(other in answer for answer in answers) for other in others):
+        yield "question-learnt"
 
 
 def _ends(content: str) -> Iterator[str]:
