@@ -22,7 +22,8 @@ FULL = {"lora__enabled": False}
 def own_cases(seed: int = 1, mixtures: int = 150) -> list[Case]:
     """All of them, shuffled, so that the first hundred are a fair sample of the whole."""
     made = [
-        *by_architecture(), *by_target(), *by_tokenizer(), *by_answers(), *by_shape(), *by_file(), *by_setting(), *by_misspelling(),
+        *by_architecture(), *by_target(), *by_tokenizer(), *by_answers(), *by_shape(), *by_file(), *by_setting(),
+        *by_misspelling(),
         *mixed(random.Random(seed), mixtures),  # noqa: S311 - the same cases every time
     ]  # fmt: skip
     random.Random(seed).shuffle(made)  # noqa: S311
