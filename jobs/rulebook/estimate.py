@@ -144,7 +144,7 @@ def memory_needed(facts: Mapping[str, Any]) -> tuple[int, int] | None:
     except Unknown:
         return None
     besides = LIBRARIES if plan.cpu else 0
-    return total(_memory(known)) + besides, weights(shape, plan) + besides
+    return int(total(peak(shape, plan)) * _factor(known)) + besides, weights(shape, plan) + besides
 
 
 def _usable(facts: Facts) -> int:
@@ -224,7 +224,7 @@ def _fetched_beside(facts: Facts) -> int:
 def _checkpoints(facts: Facts) -> tuple[int, bool]:
     """How many the run writes, and whether it could be taken up again from them (decisions.choose_intervals)."""
     every = max(0, facts.get("save_steps") or 0)  # fewer than none is another rule's
-    if facts.get("early_stopping_patience") and _eval_rows(facts):
+    if facts.get("early_stopping_patience") and (facts.get("eval_dataset") or _eval_rows(facts)):
         return _times(facts, max(1, facts.get("eval_steps") or _steps_of_an_epoch(facts))), bool(every)
     return (_times(facts, every), True) if every else (0, False)
 
@@ -251,8 +251,7 @@ def _download_seconds(facts: Facts) -> int:
 
 def _shape(facts: Facts) -> Shape:
     tree = _tree(facts)
-    linear = [each for each in tree.modules if each.is_linear and each.role != "head"] if tree else []
-    sizes = [each.count * each.inputs * each.outputs for each in linear]
+    linear, largest = tree.remember("linear", lambda: _linear(tree)) if tree else (0, 0)
     return Shape(
         parameters=facts["parameters"],
         hidden=facts["hidden_size"],
@@ -261,9 +260,16 @@ def _shape(facts: Facts) -> Shape:
         key_value=facts["key_value_width"],
         layers=facts["layers"],
         vocabulary=facts["vocabulary_size"],
-        linear=sum(sizes),
-        largest_linear=max((each.inputs * each.outputs for each in linear), default=0),
+        linear=linear,
+        largest_linear=largest,
     )
+
+
+def _linear(tree: Tree) -> tuple[int, int]:
+    """Parameters of all linear layers but the head, and of the largest one."""
+    linear = [each for each in tree.modules if each.is_linear and each.role != "head"]
+    all_of_them = sum(each.count * each.inputs * each.outputs for each in linear)
+    return all_of_them, max((each.inputs * each.outputs for each in linear), default=0)
 
 
 def _tree(facts: Facts) -> Tree | None:
@@ -300,9 +306,13 @@ def _targets(facts: Facts) -> list[str]:
 
 
 def _memory(facts: Facts) -> tuple[Part, ...]:
-    factor = correction(facts.get("memory_history", {}).get(kind_of(facts), ()))
-    parts = peak(_shape(facts), _plan(facts))
+    factor, parts = _factor(facts), peak(_shape(facts), _plan(facts))
     return tuple(replace(part, bytes=int(part.bytes * factor)) for part in parts)
+
+
+def _factor(facts: Facts) -> float:
+    """What earlier jobs of this kind teach to multiply with."""
+    return correction(facts.get("memory_history", {}).get(kind_of(facts), ()))
 
 
 MOST_CORRECTED = 2.0

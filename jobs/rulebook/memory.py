@@ -207,7 +207,7 @@ def _weights(shape: Shape, plan: Plan) -> Part:
     """bitsandbytes packs linear layers; embeddings, head and the experts of a mixture stay as they are."""
     if plan.quantization == "none":
         return Part("Weights", shape.parameters * plan.weight, f"{magnitude(shape.parameters)} × {plan.weight} bytes")
-    linear = shape.linear or max(0, shape.parameters - shape.vocabulary * shape.hidden)
+    linear = _linear(shape)
     largest = shape.largest_linear or shape.hidden * shape.intermediate
     each, rest = BYTES_PER_QUANTIZED[plan.quantization], shape.parameters - linear
     amount = int(linear * each) + rest * plan.compute + largest * plan.compute
@@ -259,10 +259,19 @@ def _activations(shape: Shape, plan: Plan) -> Part:
 
 
 def _autocast(shape: Shape, plan: Plan) -> tuple[Part, ...]:
-    """Trained fp32 weights are kept a second time in 16 bits; with checkpointing only for a moment."""
-    if plan.lora or not plan.half or plan.half_weights or plan.checkpointing:
+    """Weights in fp32 are kept a second time in 16 bits; with checkpointing only for a moment.
+
+    Of frozen ones those of linear layers, which the backward pass multiplies with.
+    """
+    if not plan.half or plan.half_weights or plan.checkpointing:
         return ()
-    return (Part("Weights in 16 bits", 2 * shape.parameters, "copies for the computation"),)
+    copied = _linear(shape) if plan.lora else shape.parameters
+    return (Part("Weights in 16 bits", HALF * copied, "copies for the computation"),)
+
+
+def _linear(shape: Shape) -> int:
+    """Parameters of the linear layers but the head."""
+    return shape.linear or max(0, shape.parameters - shape.vocabulary * shape.hidden)
 
 
 def _head(shape: Shape, plan: Plan) -> tuple[Part, ...]:

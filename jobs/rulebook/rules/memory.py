@@ -89,9 +89,8 @@ class Job(Together):
         return bool(needed and self.room and needed <= TIGHT * self.room)
 
 
-def _changes(job: Job) -> Iterator[dict[str, Any]]:
+def _changes(steps: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Changes by fact: each alone, the mildest first, then two and three of them together."""
-    steps = list(_steps(job))
     for amount in (1, 2, 3):
         for chosen in combinations(steps, amount):
             named = [fact for step in chosen for fact in step]
@@ -146,7 +145,10 @@ def smallest_changes(job: Job, most: int = 3) -> tuple[Fix, ...]:
     """The first few that fit, each with what it would need; never one that holds an earlier one."""
     fixes: list[Fix] = []
     kept: list[dict[str, Any]] = []
-    for changes in _changes(job):
+    steps = list(_steps(job))
+    if not job.mends(**{fact: value for step in steps for fact, value in step.items()}):  # the strongest of each
+        return ()
+    for changes in _changes(steps):
         if any(set(earlier) <= set(changes) for earlier in kept) or not job.mends(**changes):
             continue
         kept.append(changes)
