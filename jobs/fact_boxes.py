@@ -43,8 +43,7 @@ def _model(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "Context", f"{humanize.intcomma(facts['context_length'])} tokens"
     if facts.get("supports_chat") is not None:
         yield "Chat", "yes" if facts["supports_chat"] else "no chat template"
-    if facts.get("uninspected") is not None:
-        yield "Known from", "its own files" if facts["uninspected"] == "" else "its family, so assumed"
+    yield "Known from", "its own files" if facts.get("modules") else "its family, so assumed"
 
 
 def _files(facts: Facts) -> str:

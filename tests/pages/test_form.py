@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from jobs.form_page import JobPage
 from jobs.forms import JobForm, Stage, blank
@@ -80,3 +81,8 @@ def test_defaults_pass_without_a_word(owner: User, good: dict[str, str]) -> None
     form = JobForm(blank() | good, user=owner, stage=Stage.ASKED)
     assert form.is_valid(), form.errors
     assert not JobPage(form).warnings
+
+
+def test_facts_that_are_assumed_are_not_said_to_come_from_the_models_files(person: Client) -> None:
+    page = person.get("/jobs/new", {"model.name": "openai-community/gpt2"}).content.decode()
+    assert "<dt>Known from</dt><dd>its family, so assumed</dd>" in page
