@@ -18,21 +18,24 @@ from .models import Folders
 from .portal import Portal, Verdict, write_run
 from .records import Records
 
+_ROWS = ("dataset.bad-rows", "dataset.rows-left-out", "prepared.")
 TOLD_BY: Mapping[str, tuple[str, ...]] = {
-    "answer-empty": ("dataset.",),
-    "answer-missing": ("dataset.",),
+    "answer-empty": _ROWS,
+    "answer-missing": _ROWS,
     "beyond-context": ("length.beyond-context",),
-    "content-lost": ("template.", "rehearsal.", "dataset.parts-left-out"),
-    "end-untrained": ("template.", "trainer.end-untrained"),
+    "content-lost": (
+        "template.drops-", "template.shortens-", "template.forgets-", "tools.", "dataset.parts-left-out",
+    ),
+    "end-untrained": ("template.other-end", "template.no-end", "trainer.end-untrained"),
     "loss-explodes": ("numbers.learning-rate-unusual",),
-    "packing-leaks": ("packing.",),
-    "pair-equal": ("dataset.equal-pairs", "measured.", "rehearsal."),
-    "prints-none": ("template.", "rehearsal."),
-    "row-teaches-nothing": ("measured.", "rehearsal.", "dataset."),
-    "rows-cut": ("length.", "measured.", "rehearsal."),
-    "rows-lost": ("length.", "measured.", "rehearsal."),
-    "start-doubled": ("measured.", "template.", "rehearsal."),
-}
+    "packing-leaks": ("packing.leaks",),
+    "pair-equal": ("dataset.equal-pairs", "measured.pairs-", "prepared.pairs-"),
+    "prints-none": ("template.",),
+    "row-teaches-nothing": ("measured.rows-", "prepared."),
+    "rows-cut": ("length.rows-cut", "measured.rows-", "prepared."),
+    "rows-lost": ("measured.rows-lost", "prepared.left-out"),
+    "start-doubled": ("measured.start-doubled",),
+}  # fmt: skip
 """Which findings name a symptom: the beginnings of their codes. A job accepted with one of them is not silent."""
 
 MOST_FIXES_IN_A_ROW = 6
@@ -48,6 +51,7 @@ class Result:
     rehearsed: str
     errors: list[str]
     warnings: list[str]
+    advice: list[str]
     outcome: str
     what: str
     symptoms: list[str]
@@ -70,7 +74,7 @@ class Judge:
         except Exception as error:
             traceback.print_exc()
             what = f"the check broke down: {type(error).__name__}: {error}"[:300]
-            return Result(case.name, "accepted_failed", "", [], [], "fails", what, [], dict(NO_TIME))
+            return Result(case.name, "accepted_failed", "", [], [], [], "fails", what, [], dict(NO_TIME))
         self.records.keep_result(case.key, result.as_dict())
         return result
 
@@ -85,6 +89,7 @@ class Judge:
             rehearsed=verdict.rehearsed,
             errors=[each.code for each in verdict.errors],
             warnings=[each.code for each in verdict.findings if each.severity == "warning"],
+            advice=[each.code for each in verdict.findings if each.severity == "advice"],
             outcome=trained["outcome"],
             what=trained["code"] or trained["error"],
             symptoms=trained["symptoms"],

@@ -56,6 +56,8 @@ def _not_as_asked(run: RunFile, unread: Collection[str]) -> Iterator[str]:
         yield "setting-ignored"
     if run.settings["training.early_stopping_patience"] and not run.settings["data.eval_fraction"]:
         yield "setting-ignored"
+    if any(setting.required and run.settings.get(setting.path) is None for setting in SETTINGS.values()):
+        yield "setting-missing"  # the trainer gets along without, and whoever left it out meant something
     if run.settings["data.assistant_only_loss"] and not run.conversational:
         yield "setting-ignored"
     if run.settings["data.completion_only_loss"] and run.dataset_format != "prompt_completion":
