@@ -64,7 +64,7 @@ def _not_as_asked(run: RunFile, unread: Collection[str]) -> Iterator[str]:
         yield "setting-ignored"
     if any(_is_ignored(run, setting, unread) for setting in SETTINGS.values()):
         yield "setting-ignored"
-    if any(_is_below_zero(run, path) for path in REVERSED):
+    if any(_is_below_zero(run, path) for path in REVERSED) or _overshoots(run):
         yield "learns-backwards"
     strategy = run.settings.get("data.strategy")
     if strategy and (strategy == "chat") != run.conversational:
@@ -88,6 +88,13 @@ def _is_ignored(run: RunFile, setting: Setting, unread: Collection[str]) -> bool
 def _is_below_zero(run: RunFile, path: str) -> bool:
     value = run.settings.get(path)
     return isinstance(value, int | float) and value < 0
+
+
+def _overshoots(run: RunFile) -> bool:
+    """AdamW takes the share rate × decay from each weight at every step: from 1 on it turns their signs."""
+    rate, decay = run.settings.get("training.learning_rate"), run.settings.get("training.weight_decay")
+    are_numbers = isinstance(rate, int | float) and isinstance(decay, int | float)
+    return are_numbers and "adamw" in str(run.settings["training.optim"]) and rate * decay >= 1
 
 
 def _at_sequence(run: RunFile, row: dict[str, Any], prepared: Prepared) -> Iterator[str]:
