@@ -28,11 +28,12 @@ from finetune_site.sending import FileRenderer, chunks_of, send
 
 from . import corrections, services
 from .browsing import find_rows, row_of_line
-from .conversions import convert_dataset
+from .conversions import convert_dataset, try_conversion
 from .exports import WAYS, export
 from .models import Dataset
 from .preview import shown
 from .serializers import (
+    ContentsSerializer,
     ConvertSerializer,
     CorrectionTrialSerializer,
     CorrectSerializer,
@@ -42,9 +43,11 @@ from .serializers import (
     PreviewSerializer,
     RowsSerializer,
     SplitSerializer,
+    TriedSerializer,
     UploadSerializer,
 )
 from .splits import overlap, split_dataset
+from .survey import survey_of
 from .uploads import the_file
 from .versions import family
 
@@ -95,14 +98,21 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         services.delete_dataset(dataset=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=ConvertSerializer, responses={201: DatasetSerializer})
+    @extend_schema(
+        request=ConvertSerializer,
+        parameters=[OpenApiParameter("preview", bool, description="Only show what the first three rows would become.")],
+        responses={200: TriedSerializer, 201: DatasetSerializer},
+    )
     @action(detail=True, methods=["post"])
     def convert(self, request: Request, pk: int) -> Response:
-        """Make a new dataset in another format beside this one; `notes` say what was left out."""
+        """Make a new version in another format; `notes` say what was left out. With `preview`, only try it."""
         original = self.get_object()
         sent: Any = request.data
         to = str(sent.get("to", "")) if isinstance(sent, Mapping) else ""
-        converted = convert_dataset(dataset=original, to=to)
+        model = str(sent.get("model", "") or "") if isinstance(sent, Mapping) else ""
+        if "preview" in request.query_params:
+            return Response(TriedSerializer(try_conversion(dataset=original, to=to, model=model)).data)
+        converted = convert_dataset(dataset=original, to=to, model=model)
         return Response(self.get_serializer(converted).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(
@@ -141,6 +151,17 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
     def versions(self, request: Request, pk: int) -> Response:
         """All versions of this dataset, itself among them, the first one first."""
         return Response(self.get_serializer(family(self.get_object()), many=True).data)
+
+    @extend_schema(responses=ContentsSerializer)
+    @action(detail=True, **PLAIN)
+    def contents(self, request: Request, pk: int) -> Response:
+        """What stands in the texts that one may not want to teach, with examples; 409 until it is known."""
+        dataset = self.get_object()
+        found = survey_of(dataset)
+        if found is None:
+            message = f"The rows of “{dataset.name}” have not been looked through. Ask again when they have been read."
+            raise problem("dataset", "contents.not-yet", message, 409)
+        return Response(found)
 
     @extend_schema(request=CorrectSerializer, responses={200: CorrectionTrialSerializer, 201: DatasetSerializer})
     @action(detail=True, methods=["post"])

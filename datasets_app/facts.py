@@ -7,11 +7,12 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 from .conversions import conversions_from
-from .models import Dataset
+from .models import Dataset, Format
 from .reading import REASONS
 from .reading.layouts import columns_read
 from .reading.tally import TOKENS_PER_ROW, TOKENS_PER_TURN
 from .splits import overlap
+from .survey import advice_on
 
 LINES_NAMED = 5
 
@@ -69,7 +70,7 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "dataset_columns": tuple(dataset.columns),
         "columns_read": columns_read(dataset.layout or dataset.format, dataset.columns),
         "conversational": dataset.conversational,
-        "convertible_to": tuple(str(each.to) for each in conversions_from(dataset)),
+        "convertible_to": tuple(each.to for each in conversions_from(dataset) if each.to in Format.values),
         "rows": dataset.rows,
         "bad_row_count": dataset.bad_rows,
         "bad_row_lines": tuple(problem["line"] for problem in dataset.problems[:LINES_NAMED]),
@@ -82,6 +83,7 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "rows_with_calls": extras.get("tool_calls", 0),
         "rows_with_weights": extras.get("weights", 0),
         "dataset_bytes": dataset.size_bytes,
+        "content_advice": advice_on(dataset),
         "average_tokens": average_tokens(dataset.stats),
         "token_ceiling": dataset.stats.get("token_ceiling"),
     }

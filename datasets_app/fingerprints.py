@@ -5,11 +5,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy
 from numpy.typing import NDArray
+
+from .side_files import PRINTS, write_side_file
 
 Prints = NDArray[numpy.uint64]
 RECENT = 200_000
@@ -38,6 +41,28 @@ def question(row: Mapping[str, Any]) -> Any:
 def prints(values: Iterable[int]) -> Prints:
     """As an array, in the order given."""
     return numpy.frombuffer(array("Q", values), dtype=numpy.uint64)
+
+
+class RowPrints:
+    """Of all good rows of a file: the row, its question (0 where it has none), its line."""
+
+    def __init__(self) -> None:
+        self.rows, self.questions, self.lines = array("Q"), array("Q"), array("Q")
+
+    def add(self, line: int, row: Mapping[str, Any]) -> None:
+        asked = question(row)
+        self.rows.append(fingerprint(row))
+        self.questions.append(0 if asked is None else fingerprint(asked))
+        self.lines.append(line)
+
+    def repeats(self) -> tuple[int, int]:
+        """Rows that are equal to an earlier one, and how often the most frequent row is there."""
+        times = numpy.unique(numpy.frombuffer(self.rows, dtype=numpy.uint64), return_counts=True)[1]
+        return len(self.rows) - len(times), int(times.max()) if len(times) else 0
+
+    def save(self, path: Path) -> Path:
+        """Keep them beside the file at `path`."""
+        return write_side_file(path, PRINTS, (each.tobytes() for each in (self.rows, self.questions, self.lines)))
 
 
 class Seen:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from .models import Dataset
 from .reading.layouts import Kind, row_layout
 from .reading.layouts.mixture import Mixture
 from .reading.problems import ROW_ERRORS, BadRow
+from .reading.sources import rows_of
 
 
 class Judge:
@@ -25,3 +27,12 @@ class Judge:
             if isinstance(row, BadRow):
                 return row
         return self._form.plain(row)
+
+
+def good_rows_of(dataset: Dataset) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """The line, the bytes and what is trained of each good row."""
+    judge = Judge(dataset)
+    for line, raw in rows_of(dataset.path):
+        row = judge(line, raw)
+        if not isinstance(row, BadRow):
+            yield line, raw, row

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
-from .reading import good_rows
+from .reading import located_rows
 
 STALLED_AFTER = timedelta(minutes=5)
 
@@ -121,7 +121,11 @@ class Dataset(models.Model):
 
     def good_rows(self) -> Iterator[dict[str, Any]]:
         """Its usable rows with the trained columns only: the one door to them, whatever the file looks like."""
-        return good_rows(self.path, self.format, self.conversational, self.layout)
+        return (row for _, row in self.located_rows())
+
+    def located_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The same, each with the line of the file on which it begins."""
+        return located_rows(self.path, self.format, self.conversational, self.layout)
 
     @property
     def usable_rows(self) -> int:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from .conversions import Tried
 from .models import Dataset
 
 
@@ -55,7 +57,32 @@ class UploadSerializer(serializers.Serializer[Any]):
 
 
 class ConvertSerializer(serializers.Serializer[Any]):
-    to = serializers.CharField(help_text="messages, text or prompt_completion.")
+    to = serializers.CharField(help_text="messages, text, prompt_completion or alpaca.")
+    model = serializers.CharField(
+        required=False, help_text="For text of conversations: a model whose chat template writes it."
+    )
+
+
+class TriedRowSerializer(serializers.Serializer[Any]):
+    before = serializers.DictField()
+    after = serializers.DictField(allow_null=True)
+    left_out = serializers.CharField(help_text="Why the row would be left out; else empty.")
+
+
+class TriedSerializer(serializers.Serializer[Any]):
+    """What a conversion would do to the first rows."""
+
+    rows = serializers.SerializerMethodField()
+    notes = serializers.ListField(child=serializers.CharField(), help_text="What the new version loses.")
+
+    @extend_schema_field(TriedRowSerializer(many=True))
+    def get_rows(self, tried: Tried) -> list[dict[str, Any]]:
+        return [
+            {"before": before, "after": None, "left_out": after}
+            if isinstance(after, str)
+            else {"before": before, "after": after, "left_out": ""}
+            for before, after in tried.shown_pairs
+        ]
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
@@ -129,3 +156,22 @@ class OverlapSerializer(serializers.Serializer[Any]):
     same_rows = serializers.IntegerField(help_text="Those that the other one has too.")
     same_questions = serializers.IntegerField(help_text="Those whose question the other one asks too.")
     lines = serializers.ListField(child=serializers.IntegerField(), help_text="The first three of them, by line.")
+
+
+class ContentExampleSerializer(serializers.Serializer[Any]):
+    line = serializers.IntegerField()
+    text = serializers.CharField(help_text="What was found, with what stands around it.")
+
+
+class AdviceSerializer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    title = serializers.CharField()
+    message = serializers.CharField()
+    rows = serializers.IntegerField()
+    examples = ContentExampleSerializer(many=True)
+
+
+class ContentsSerializer(serializers.Serializer[Any]):
+    rows = serializers.IntegerField(help_text="Good rows that were looked through.")
+    advice = AdviceSerializer(many=True)
+    figures = serializers.DictField(help_text="lengths: from, to, rows; turns: number, rows; roles: name, turns.")

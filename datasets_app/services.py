@@ -21,6 +21,7 @@ from jobs.rulebook.findings import Finding, Severity
 from .models import Dataset
 from .preview import shown
 from .reading import Reading, Unreadable, container_of, read_file, storable
+from .survey import survey
 from .uploads import Arrived, received
 from .version_files import write_version
 
@@ -132,6 +133,9 @@ def read_dataset(dataset_id: int) -> None:
         _waiting(dataset).update(status=Dataset.Status.FAILED, error=refused.findings[0].as_dict())
     except Exception as error:
         _fail(dataset, error)
+    else:
+        dataset.refresh_from_db()
+        survey(dataset)
 
 
 def _sign_of_life(dataset: Dataset) -> Callable[[int], None]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
-INDEX, PRINTS = ".index", ".prints"
+INDEX, PRINTS, SURVEY = ".index", ".prints", ".survey"
+ALL = (INDEX, PRINTS, SURVEY)
 
 
 def side_file(path: Path, suffix: str) -> Path | None:

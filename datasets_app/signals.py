@@ -10,13 +10,13 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
 from .models import Accounting, Dataset
-from .side_files import INDEX, PRINTS
+from .side_files import ALL
 
 
 @receiver(post_delete, sender=Dataset)
 def remove_files(sender: type[Dataset], instance: Dataset, **kwargs: Any) -> None:
     path = instance.path  # the id is gone when all is committed
-    for each in (path, instance.report_path, path.with_suffix(INDEX), path.with_suffix(PRINTS)):
+    for each in (path, instance.report_path, *(path.with_suffix(suffix) for suffix in ALL)):
         transaction.on_commit(partial(each.unlink, missing_ok=True))
 
 

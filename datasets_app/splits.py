@@ -7,7 +7,6 @@ come out the same again.
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,10 @@ from django_q.tasks import async_task
 from finetune_site.problems import problem
 
 from .corrections import require_rows
-from .fingerprints import Prints, fingerprint, prints, question
-from .judging import Judge
+from .fingerprints import Prints, RowPrints, fingerprint, prints, question
+from .judging import good_rows_of
 from .models import Dataset
-from .reading.problems import BadRow
-from .reading.sources import rows_of
-from .side_files import PRINTS, side_file, write_side_file
+from .side_files import PRINTS, side_file
 from .version_files import Step
 from .versions import derive
 
@@ -83,7 +80,7 @@ def version_rows(parent: Dataset, options: Mapping[str, Any]) -> Iterator[Step]:
     """The rows of one part: of those held out the smallest keys, of those trained on the others."""
     keys = _Keys(str(options["seed"]), together=options["together"])
     limit = keys.limit(parent, options["fraction"])
-    for line, raw, row in _good(parent):
+    for line, raw, row in good_rows_of(parent):
         if (keys(row) < limit) == (options["part"] == HELD_OUT):
             yield line, raw, None
 
@@ -100,7 +97,7 @@ class _Keys:
 
     def limit(self, dataset: Dataset, fraction: float) -> int:
         """The key at which as many rows are held out as comes nearest to the fraction, and at least one."""
-        drawn = numpy.sort(prints(self(row) for _, _, row in _good(dataset)))
+        drawn = numpy.sort(prints(self(row) for _, _, row in good_rows_of(dataset)))
         wanted = max(1, round(fraction * len(drawn)))
         limits, below = numpy.unique(drawn, return_index=True)
         if len(limits) < 2:
@@ -108,14 +105,6 @@ class _Keys:
             raise problem("together", "split.one-question", message)
         nearest = numpy.abs(below[1:].astype(numpy.int64) - wanted).argmin() + 1
         return int(limits[nearest])
-
-
-def _good(dataset: Dataset) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-    judge = Judge(dataset)
-    for line, raw in rows_of(dataset.path):
-        row = judge(line, raw)
-        if not isinstance(row, BadRow):
-            yield line, raw, row
 
 
 @dataclass(frozen=True)
@@ -164,10 +153,7 @@ def take_prints(dataset_id: int) -> None:
 
 
 def _take_prints(dataset: Dataset) -> Path:
-    rows, questions, lines = array("Q"), array("Q"), array("Q")
-    for line, _, row in _good(dataset):
-        asked = question(row)
-        rows.append(fingerprint(row))
-        questions.append(0 if asked is None else fingerprint(asked))
-        lines.append(line)
-    return write_side_file(dataset.path, PRINTS, (each.tobytes() for each in (rows, questions, lines)))
+    taken = RowPrints()
+    for line, _, row in good_rows_of(dataset):
+        taken.add(line, row)
+    return taken.save(dataset.path)

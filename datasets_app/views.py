@@ -14,12 +14,14 @@ from finetune_site.people import PersonRequest
 from finetune_site.problems import Problem
 
 from . import services
-from .conversions import conversions_from, convert_dataset
+from .content_page import ContentPage
+from .conversions import Tried, conversions_from, convert_dataset, try_conversion
 from .correction_form import CorrectionForm, given_choices
 from .corrections import correct_dataset, try_correction
 from .models import Dataset, Format
 from .row_page import RowPage
 from .splits import split_dataset
+from .templated import names_of_writers
 from .uploads import the_file
 from .versions import family
 
@@ -86,16 +88,23 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
 
 
 def detail_page(
-    request: PersonRequest, dataset: Dataset, refused: Problem | None = None, correction: CorrectionForm | None = None
+    request: PersonRequest,
+    dataset: Dataset,
+    refused: Problem | None = None,
+    correction: CorrectionForm | None = None,
+    tried: Tried | None = None,
 ) -> HttpResponse:
     ready = dataset.status == Dataset.Status.READY
     page = {
         "dataset": dataset,
         "stats": dataset.stats,
         "browse": RowPage.of(dataset, {}) if ready else None,
+        "contents": ContentPage.of(dataset) if ready else None,
         "correction": correction or CorrectionForm.of(dataset),
         "can_correct": ready and dataset.format != Format.UNKNOWN and dataset.rows > 0,
         "conversions": conversions_from(dataset),
+        "writers": names_of_writers() if dataset.conversational else [],
+        "tried": tried,
         "others": _comparable(dataset),
         "jobs": dataset.jobs.order_by("-created_at")[:5],
         "versions": family(dataset),
@@ -142,9 +151,13 @@ def split(request: PersonRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def convert(request: PersonRequest, pk: int) -> HttpResponse:
+    """A version in another format, or only what its first rows would be."""
     dataset = own(request, pk)
+    asked = {name: request.POST.get(name, "") for name in ("to", "model")}
     try:
-        converted = convert_dataset(dataset=dataset, to=request.POST.get("to", ""))
+        if "try" in request.POST:
+            return detail_page(request, dataset, tried=try_conversion(dataset=dataset, **asked))
+        converted = convert_dataset(dataset=dataset, **asked)
     except Problem as refused:
         return detail_page(request, dataset, refused)
     messages.success(request, f"“{converted.name}” was made from “{dataset.name}”, which stays as it is.")

@@ -2,7 +2,7 @@
 
 from .containers import Container, container_of
 from .problems import REASONS, Unreadable, storable
-from .reader import Reading, good_rows, read_file
+from .reader import Reading, good_rows, located_rows, read_file
 from .rows import MAX_ROW_BYTES
 from .sources import rows_of
 from .telling import Telling, choose_telling_rows
@@ -17,6 +17,7 @@ __all__ = [
     "choose_telling_rows",
     "container_of",
     "good_rows",
+    "located_rows",
     "read_file",
     "rows_of",
     "storable",

@@ -72,9 +72,16 @@ def good_rows(path: Path, format: str, conversational: bool, layout: str = "") -
 
     Rows of unknown format come as they are: no column of theirs is trained.
     """
+    return (row for _, row in located_rows(path, format, conversational, layout))
+
+
+def located_rows(
+    path: Path, format: str, conversational: bool, layout: str = ""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The good rows, each with the line on which it begins."""
     kind = Kind(layout or format, format, conversational)
     form = row_layout(*kind)
-    return (form.plain(row) for _, _, row in usable(rows_of(path), kind, form))
+    return ((line, form.plain(row)) for line, _, row in usable(rows_of(path), kind, form))
 
 
 def usable(rows: Iterable[Row], kind: Kind, form: RowFormat[Any]) -> Iterator[tuple[int, bytes, Any]]:

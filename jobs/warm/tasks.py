@@ -11,6 +11,7 @@ from collections.abc import Mapping
 TASKS: Mapping[str, str] = {
     "inspect": "models_catalog.inspection.inspect:inspect_folder",
     "render": "models_catalog.inspection.rendering:render",
+    "render_all": "models_catalog.inspection.writing:render_all",
     "account": "jobs.preparation.account:account",
     "show": "jobs.preparation.show:show",
     "rehearse": "jobs.rehearsal.rehearse:rehearse",

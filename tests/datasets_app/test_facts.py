@@ -51,7 +51,7 @@ def test_every_fact_about_a_dataset_is_told() -> None:
 
 def test_a_chat_can_become_text() -> None:
     dataset = make_dataset()
-    assert dataset_facts(str(dataset.pk), dataset.owner)["convertible_to"] == ("text",)
+    assert dataset_facts(str(dataset.pk), dataset.owner)["convertible_to"] == ("text", "prompt_completion")
 
 
 def test_a_good_dataset_has_no_reason_for_bad_rows() -> None:
