@@ -93,6 +93,7 @@ _MODEL = {
 }
 
 _DATASET = {
+    "content_advice": "what stands in its texts that one may not want to teach, with counts, in a few words each",
     "eval_found": "the evaluation dataset exists and belongs to this person",
     "eval_status": "reading, ready or failed",
     "eval_name": "its name",

@@ -7,6 +7,7 @@ from types import ModuleType
 from . import (
     account,
     cache,
+    contents,
     dataset,
     disk,
     evaluation,
@@ -50,6 +51,7 @@ SUBJECTS: tuple[ModuleType, ...] = (
     template,
     tools,
     dataset,
+    contents,
     evaluation,
     length,
     packing,
