@@ -86,7 +86,7 @@ def dialect_of(head: str, *, whole: bool) -> Dialect | None:
 
 
 def _attempts(head: str, whole: bool) -> Iterator[_Attempt]:
-    lines = head.splitlines(keepends=True)
+    lines = [f"{line}\n" for line in head.split("\n")]
     lines = lines if whole else lines[:-1]
     for quote, escape in _quotings(head):
         for delimiter in DELIMITERS:
@@ -158,10 +158,6 @@ def _single_column(head: str) -> Dialect | None:
 
 
 def _check_names(names: Sequence[str], is_known: bool) -> None:
-    twice = [name for name, times in Counter(names).items() if times > 1]
-    if twice:
-        shown = ", ".join(f"“{name[:40]}”" for name in twice[:5])
-        raise Unreadable("same-columns", f"Several columns of the table are called {shown}. Give each its own name.")
     wrong = next((name for name in names if _is_no_name(name)), None)
     if wrong is not None and not is_known:
         raise Unreadable(
@@ -169,6 +165,10 @@ def _check_names(names: Sequence[str], is_known: bool) -> None:
             f"The first line of the table must name its columns, but holds “{wrong[:60]}”. Put a line with names "
             "before it, such as prompt and completion.",
         )
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        shown = ", ".join(f"“{name[:40]}”" for name in twice[:5])
+        raise Unreadable("same-columns", f"Several columns of the table are called {shown}. Give each its own name.")
 
 
 def _is_no_name(name: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from itertools import chain
 
 from charset_normalizer import from_bytes
 
@@ -74,7 +73,10 @@ def _legacy(head: bytes) -> str:
     if not _IN_WORDS.search(told) or 20 * len(_PRINTED_ASCII.findall(head)) < len(head):
         return UTF_8
     best = from_bytes(told, cp_isolation=list(LEGACY), enable_fallback=False).best()
-    return best.encoding if best else UTF_8
+    if best is None:
+        return UTF_8
+    alike = (encoding for encoding in LEGACY if told.decode(encoding, "replace") == str(best))
+    return next(alike, best.encoding)
 
 
 _IN_WORDS = re.compile(rb"[A-Za-z][\x80-\xfd]|[\x80-\xfd][A-Za-z]|[\x80-\xfd]{2}")
@@ -104,9 +106,13 @@ def as_utf_8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 def _without_mark(chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     mark = next((mark for mark, name in _MARKS if name == encoding), b"")
     head = b""
-    while len(head) < len(mark) and (more := next(chunks, b"")):
-        head += more
-    return chain([head.removeprefix(mark)] if head else [], chunks)
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= len(mark):
+            break
+    if head:
+        yield head.removeprefix(mark)
+    yield from chunks
 
 
 def _recoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

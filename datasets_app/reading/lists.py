@@ -19,9 +19,9 @@ def list_rows(chunks: Iterator[bytes], line: int) -> Generator[Row, None, tuple[
             yield from cutter.feed(data)
             if cutter.closed:
                 return cutter.line, cutter.buffer
-        yield cutter.line, CUT_OFF
+        yield cutter.row_line, CUT_OFF
     except Damaged as damage:
-        yield cutter.line, damage.row
+        yield cutter.row_line, damage.row
     return cutter.line, b""
 
 
@@ -89,6 +89,12 @@ class _ListCutter:
     def buffer(self) -> bytes:
         """What was not handed out yet; once the list is closed, what follows it."""
         return self._marks.buffer
+
+    @property
+    def row_line(self) -> int:
+        """The line on which the row begins that has not ended yet."""
+        blanks = len(self.buffer) - len(self.buffer.lstrip())
+        return self.line + self.buffer.count(b"\n", 0, blanks)
 
     def feed(self, data: bytes) -> Iterator[Row]:
         """The elements that end within `data`."""

@@ -99,7 +99,9 @@ def pages_of(file: IO[bytes], column: Any) -> Iterator[Page]:
         if size > LARGEST_PAGE:
             raise _too_large(column.path_in_schema, size)
         kind = next((kind for kind in _COUNTED if kind in fields), 0)
-        told: dict[int, Any] = fields.get(kind, {})
+        told = fields.get(kind, {})
+        if not isinstance(told, dict):
+            raise ValueError("a page header that makes no sense")
         refers = told.get(_ENCODING.get(kind, 0)) in _REFERRING
         yield Page(size, int(told.get(1, 0)), kind == _DICTIONARY, refers, place + length, packed)
         place += length + packed

@@ -79,7 +79,7 @@ def _is_binary(head: bytes) -> bool:
         if error.start < len(head) - 4:  # a character may be cut where the head ends
             return not _mostly_text(head)
         return len(head) <= 4
-    return 0 in head
+    return 100 * len(_CONTROL.findall(head)) > len(head) or 0 in head
 
 
 def _mostly_text(head: bytes) -> bool:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import json
+from pathlib import Path
 from typing import Any
 
+from backports import zstd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datasets_app.preview import shown
-from datasets_app.reading import REASONS, Unreadable
+from datasets_app.reading import REASONS, Unreadable, rows_of
 
 from .conftest import Read
+from .zoo import parquet, texts
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PIECES = [
@@ -61,6 +67,49 @@ def test_any_bytes(read: Read, content: bytes) -> None:
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=40))
 def test_bytes_that_look_like_json(read: Read, pieces: list[bytes]) -> None:
     account(read, b"".join(pieces))
+
+
+CELLS = [b'"', b'""', b",", b";", b"\t", b"|", b"\n", b"\r\n", b"\r", b"a", b"\\", b"'", b"\x00", b"\xff", b"\xc3\xa9"]
+plain_cells = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), max_size=6)
+
+
+@FUZZ
+@given(pieces=st.lists(st.sampled_from(CELLS), max_size=60))
+def test_bytes_that_look_like_a_table(read: Read, pieces: list[bytes]) -> None:
+    account(read, b"prompt,completion\na,b\nc,d\n" + b"".join(pieces))
+
+
+@FUZZ
+@given(table=st.lists(st.tuples(plain_cells, plain_cells), min_size=1, max_size=8), delimiter=st.sampled_from(",;\t|"))
+def test_a_table_that_was_written_by_csv_keeps_its_rows(
+    read: Read, tmp_path: Path, table: list[tuple[str, str]], delimiter: str
+) -> None:
+    sink = io.StringIO()
+    writer = csv.writer(sink, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writerows([("prompt", "completion"), ("who", "I"), *table])
+    read(sink.getvalue().encode())
+    found = [json.loads(raw) for _, raw in rows_of(tmp_path / "rows")]
+    assert [(row["prompt"], row["completion"]) for row in found] == [("who", "I"), *table]
+
+
+PACKED = [gzip.compress(b'{"text": "a"}\n' * 30), zstd.compress(b"prompt,completion\n" + b"a,b\n" * 30)]
+
+
+@FUZZ
+@given(packed=st.sampled_from(PACKED), end=st.integers(0, 60), at=st.integers(0, 60), byte=st.integers(0, 255))
+def test_packed_bytes_that_are_cut_or_changed(read: Read, packed: bytes, end: int, at: int, byte: int) -> None:
+    broken = bytearray(packed)
+    broken[at % len(broken)] = byte
+    account(read, bytes(broken[: len(broken) - end]))
+
+
+PARQUET = parquet(texts(60), row_group_size=20)
+
+
+@FUZZ
+@given(at=st.integers(0, len(PARQUET) - 1), change=st.binary(min_size=1, max_size=8))
+def test_parquet_whose_bytes_were_changed(read: Read, at: int, change: bytes) -> None:
+    account(read, PARQUET[:at] + change + PARQUET[at + len(change) :])
 
 
 @FUZZ
