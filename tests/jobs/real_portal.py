@@ -16,8 +16,13 @@ ROOT = Path(__file__).parents[2]
 
 
 class RealPortal:
-    def __init__(self, home: Path) -> None:
+    """With `warm`, the socket of a warm process that is there already, its models are looked into by that one."""
+
+    def __init__(self, home: Path, warm: Path | None = None) -> None:
         self.home = home
+        if warm:
+            (home / "warm").mkdir(parents=True)
+            (home / "warm" / "socket").symlink_to(warm)
         self.environment = {
             **os.environ,
             "FORETUNE_HOME": str(home),

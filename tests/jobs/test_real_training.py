@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
+from jobs.warm.client import SOCKET
 from tests.jobs.real_portal import RealPortal
 from tests.tiny_models import make_tiny_model
 
@@ -23,8 +25,9 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture
-def portal(tmp_path):
-    return RealPortal(tmp_path / "home")
+def portal(tmp_path, warm):
+    """Its rehearsals are held by the warm process of this session: a fresh one would import everything each time."""
+    return RealPortal(tmp_path / "home", Path(os.environ[SOCKET]))
 
 
 def start(portal, tiny, **changes):
