@@ -59,7 +59,7 @@ format: $(STAMP) ## Put the code into shape
 accuracy: $(STAMP) ## Check jobs, then really train them: make accuracy [CASES=200|arch/*] [MINUTES=10]
 	$(BIN)/python -m tests.accuracy $(if $(CASES),--cases '$(CASES)') $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(STAMP) ## Measure: make bench [NAME=check|rehearsal|first_step|trainer_start|ingest]
+bench: $(STAMP) ## Measure: make bench [NAME=check|rehearsal|first_step|trainer_start|ingest|tokenise]
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q $(if $(NAME),-k $(NAME))
 
 screenshots: $(STAMP) ## Photograph the main pages into docs/screenshots/

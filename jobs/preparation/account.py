@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from transformers import PreTrainedTokenizerBase
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from models_catalog.inspection.tokenizer import end_token, load_tokenizer, stop_tokens
 
@@ -60,12 +61,24 @@ def tokenizer_of(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def unknown_token(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """What stands for characters that the tokenizer lacks; None where it lacks none.
+
+    Tokenizers of bytes name their end of text there as well, only because the place must not be empty.
+    """
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id):
+        return None
+    model: Any = tokenizer.backend_tokenizer.model if isinstance(tokenizer, PreTrainedTokenizerFast) else None
+    return None if isinstance(model, BPE) and model.unk_token is None else int(unknown)
+
+
 class Accounted:
     """The table of the rows so far, what the template said to those that it refused, and the first inexact row."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, plan: Plan, way: Way | None) -> None:
         self.tokenizer, self.plan, self.way = tokenizer, plan, way
-        self.table = Table(plan, tokenizer.unk_token_id)
+        self.table = Table(plan, unknown_token(tokenizer))
         self.inexact = ""
         self._words: Counter[str] = Counter()
         self._rows: dict[str, list[int]] = {}

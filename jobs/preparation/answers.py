@@ -7,6 +7,7 @@ for training in its place, and our own, which renders the conversation up to eac
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -110,5 +111,11 @@ def _shared(tokenizer: PreTrainedTokenizerBase, begun: Messages, tools: Any, who
 def _without_blanks(tokenizer: PreTrainedTokenizerBase, whole: str, start: int, end: int) -> int:
     """A line break behind the token that ends a turn is never written by the model, which has stopped by then."""
     bare = start + len(whole[start:end].rstrip())
-    ends = any(whole[start:bare].endswith(str(token)) for token in tokenizer.added_tokens_decoder.values())
-    return bare if ends else end
+    if bare == end:
+        return end
+    return bare if whole.endswith(_added_tokens(tokenizer), start, bare) else end
+
+
+@lru_cache(maxsize=4)
+def _added_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    return tuple(str(token) for token in tokenizer.added_tokens_decoder.values() if str(token))

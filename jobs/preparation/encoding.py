@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +18,15 @@ class Encoded:
     source: Any = None
     """The tokenizing library's own encoding, where characters have to be found again."""
 
-    def learnt(self, spans: Spans, ids_up_to: Callable[[int], list[int]]) -> list[bool]:
-        """For each token whether it holds a character of one of the spans.
+    def learnt(self, spans: Spans, length: int, ids_up_to: Callable[[int], list[int]]) -> list[bool]:
+        """For each token whether it holds a character of one of the spans of a text of this length.
 
         `ids_up_to` encodes the text up to a character: asked where offsets alone do not tell.
         """
         mask = [False] * len(self.ids)
         for start, end in spans:
-            first, last = self._first_token(start, ids_up_to), self._token_after(end, ids_up_to)
+            first = self._first_token(start, ids_up_to)
+            last = len(mask) if end >= length else self._token_after(end, ids_up_to)
             mask[first:last] = [True] * max(0, last - first)
         return mask
 
@@ -36,18 +36,15 @@ class Encoded:
         Some tokenizers leave blanks out of their offsets; then the text before the character is encoded by itself, as
         TRL finds the beginning of a completion.
         """
-        offsets = self.source.offsets
-        token = bisect_right(offsets, character, key=lambda span: span[1])
-        if token == len(offsets) or offsets[token][0] <= character:
-            return token
-        return common_prefix_length(ids_up_to(character), self.ids)
+        token = self.source.char_to_token(character)
+        return common_prefix_length(ids_up_to(character), self.ids) if token is None else int(token)
 
     def _token_after(self, character: int, ids_up_to: Callable[[int], list[int]]) -> int:
         """The number of tokens up to the last that holds a character before this one."""
-        offsets = self.source.offsets
-        tokens = bisect_left(offsets, character, key=lambda span: span[0])
-        if not tokens or offsets[tokens - 1][1] >= character:
-            return tokens
+        token = self.source.char_to_token(character)
+        if token is not None:
+            begins: int = self.source.token_to_chars(token)[0]
+            return int(token) + (begins < character)
         alone = ids_up_to(character)
         shared = common_prefix_length(alone, self.ids)
         return shared + (shared < len(alone))

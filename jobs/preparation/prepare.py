@@ -133,7 +133,7 @@ def _example(
     if wanted.spans is not None:
         if whole.source is None:
             return Failed("its tokenizer does not say where in the text a token stands", inexact=True)
-        learnt = whole.learnt(wanted.spans, partial(_ids_up_to, tokenizer, wanted.text))
+        learnt = whole.learnt(wanted.spans, len(wanted.text), partial(_ids_up_to, tokenizer, wanted.text))
     if wanted.prompt is not None:
         asked = common_prefix_length(next(prompts).ids, ids)
         if plan.masks_prompts:
