@@ -15,6 +15,7 @@ class Source(StrEnum):
     CHOICES = "choices"
     MODEL = "model"
     DATASET = "dataset"
+    EVALUATION = "evaluation dataset"
     MACHINE = "machine"
     ACCOUNT = "account"
     MEASURED = "measured"
@@ -92,8 +93,7 @@ _MODEL = {
     "active_width": "numbers per token inside the MLP of one layer; with experts, of those that one token visits",
 }
 
-_DATASET = {
-    "content_advice": "what stands in its texts that one may not want to teach, with counts, in a few words each",
+_EVALUATION = {
     "eval_found": "the evaluation dataset exists and belongs to this person",
     "eval_status": "reading, ready or failed",
     "eval_name": "its name",
@@ -103,6 +103,10 @@ _DATASET = {
     "eval_same_rows": "its rows that are trained on too",
     "eval_same_questions": "its rows whose question is trained on too",
     "eval_same_lines": "lines of the first of those, in its file",
+}
+
+_DATASET = {
+    "content_advice": "what stands in its texts that one may not want to teach, with counts, in a few words each",
     "dataset_found": "the dataset exists and belongs to this person",
     "dataset_status": "reading, ready or failed",
     "dataset_name": "its name",
@@ -181,6 +185,7 @@ _BY_SOURCE = {
     Source.CHOICES: _CHOICES,
     Source.MODEL: _MODEL,
     Source.DATASET: _DATASET,
+    Source.EVALUATION: _EVALUATION,
     Source.MACHINE: _MACHINE,
     Source.ACCOUNT: _ACCOUNT,
     Source.MEASURED: _MEASURED,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from datasets_app.facts import average_tokens, dataset_facts
+from datasets_app.facts import average_tokens, dataset_facts, evaluation_facts
 from datasets_app.services import create_dataset
 from jobs.rulebook import check, read
 from jobs.rulebook.vocabulary import FACTS, Source
@@ -46,7 +46,32 @@ def test_every_fact_about_a_dataset_is_told() -> None:
         "token_ceiling": 68,
         "dataset_bytes": 43,
         "average_tokens": 1,
+        "content_advice": (),
     }
+
+
+def test_every_fact_about_a_dataset_to_evaluate_with_is_told() -> None:
+    training, evaluation = make_dataset(name="mine"), make_dataset(name="held out")
+    facts = evaluation_facts(str(evaluation.pk), str(training.pk), training.owner)
+    assert facts.keys() == {fact.name for fact in FACTS.values() if fact.source is Source.EVALUATION}
+    assert facts == {
+        "eval_found": True,
+        "eval_status": "ready",
+        "eval_name": "held out",
+        "eval_kind": ("messages", True),
+        "eval_rows": 20,
+        "eval_bad_rows": 0,
+        "eval_same_rows": 20,
+        "eval_same_questions": 20,
+        "eval_same_lines": (1, 2, 3),
+    }
+
+
+def test_what_is_another_persons_or_not_read_yet_is_not_evaluated_with() -> None:
+    dataset = make_dataset(status="reading", name="new")
+    assert evaluation_facts(str(dataset.pk), None, make_user("stranger")) == {"eval_found": False}
+    known = {"eval_found": True, "eval_status": "reading", "eval_name": "new"}
+    assert evaluation_facts(str(dataset.pk), None, dataset.owner) == known
 
 
 def test_a_chat_can_become_text() -> None:

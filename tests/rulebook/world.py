@@ -123,6 +123,7 @@ _READY = {
     "roles": ("assistant", "user"),
     "token_ceiling": 900,
     "dataset_bytes": 500_000,
+    "content_advice": (),
     "average_tokens": 150,
     "conversational": False,
     "convertible_to": (),
