@@ -140,6 +140,26 @@ class Dataset(models.Model):
         return self.status == self.Status.READY and self.format != Format.UNKNOWN and self.usable_rows > 0
 
 
+class ColumnMapping(models.Model):
+    """Which column is what, kept for files that have these columns."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="column_mappings")
+    name = models.CharField(max_length=80)
+    created_at = models.DateTimeField(auto_now_add=True)
+    columns = models.JSONField(help_text="Each column that is used, with its purpose; in their order.")
+    system = models.TextField(blank=True, help_text="A system prompt that all rows get.")
+    chat = models.BooleanField(default=True, help_text="Prompts and answers are written as turns.")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="mapping_names_are_unique_per_owner"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class TellingRows(models.Model):
     """The few rows of a dataset on which a rehearsal is most likely to stumble. Chosen once, when first asked for."""
 

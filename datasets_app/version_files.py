@@ -19,6 +19,7 @@ from .uploads import written
 WRITERS: Mapping[str, str] = {
     "conversion": "datasets_app.conversions.version_rows",
     "correction": "datasets_app.corrections.version_rows",
+    "mapping": "datasets_app.mappings.version_rows",
     "split": "datasets_app.splits.version_rows",
 }
 """By kind of change, the function that makes the rows of a version from its parent and the options."""

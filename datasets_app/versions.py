@@ -63,6 +63,8 @@ def how_made(dataset: Dataset) -> str:
             return "Corrected"
         case "split":
             return "Held-out part of a split" if options.get("part") == "held_out" else "Training part of a split"
+        case "mapping":
+            return "Columns mapped by hand"
         case None:
             return "Uploaded"
     return str(kind).replace("_", " ").capitalize()
