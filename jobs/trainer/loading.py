@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, Features, Json, List
+from datasets import Dataset, Features, Json, List, Value
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -22,7 +22,7 @@ from transformers import (
 
 from .decisions import Decision, Machine, Precision, SpecialTokens, choose_attention, choose_padding
 from .failures import failure
-from .folder import ROWS_FILE
+from .folder import LINE, ROWS_FILE
 from .run_file import RunFile
 
 logger = logging.getLogger(__name__)
@@ -153,7 +153,8 @@ def _features(path: Path) -> Features | None:
         if not any(key in line for line in file for key in _BESIDE_TEXT):
             return None
         file.seek(0)
-        return Features({column: List(Json()) for column in {**json.loads(file.readline()), "tools": None}})
+        columns = {**json.loads(file.readline()), "tools": None}
+        return Features({column: Value("int64") if column == LINE else List(Json()) for column in columns})
 
 
 def load_rows(run: RunFile, run_dir: Path, cache: Path) -> Dataset:

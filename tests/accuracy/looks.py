@@ -196,20 +196,23 @@ def _ends(content: str) -> Iterator[str]:
 
 
 def _contents(row: dict[str, Any]) -> list[str]:
-    found: list[str] = []
-    for value in row.values():
+    """Names of the tools that may be called, then what is said and called, in order."""
+    tools = row.get("tools")
+    found = [tool["function"]["name"] for tool in tools or () if isinstance(tool, dict)]
+    for value in (value for column, value in row.items() if column != "tools"):
         if isinstance(value, str):
             found.append(value)
         for turn in value if isinstance(value, list) else ():
             if isinstance(turn, dict):
-                content = turn.get("content")
-                found.append(content if isinstance(content, str) else json.dumps(content))
-                found += [call["function"]["name"] for call in turn.get("tool_calls") or ()]
+                content, calls = turn.get("content"), turn.get("tool_calls") or ()
+                if content is not None or not calls:
+                    found.append(content if isinstance(content, str) else json.dumps(content))
+                found += [call["function"]["name"] for call in calls]
     return found
 
 
 def _roles(row: dict[str, Any]) -> Iterator[Any]:
-    for value in row.values():
+    for value in (value for column, value in row.items() if column != "tools"):
         yield from (turn.get("role") for turn in value if isinstance(turn, dict)) if isinstance(value, list) else ()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from jobs.trainer.folder import LINE
 from jobs.trainer.loading import load_rows
 
 ASKED = {"role": "user", "content": "How warm is it?" * 70}
@@ -47,3 +48,8 @@ def test_preferences_with_tools_keep_their_prompt(tmp_path: Path) -> None:
     answer = [{"role": "assistant", "content": "Warm."}]
     row = {"prompt": [ASKED], "chosen": CALLS[0]["messages"][1:2], "rejected": answer, "tools": TOOLS}
     assert loaded(tmp_path, [row, {**row, "chosen": answer}], "preference")[0] == row
+
+
+def test_rows_of_a_rehearsal_keep_the_number_of_their_line(tmp_path: Path) -> None:
+    rows = [{LINE: 7, **CALLS[0], "tools": TOOLS}, {LINE: 9, **PLAIN}]
+    assert loaded(tmp_path, rows) == rows
