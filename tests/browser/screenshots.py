@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from playwright.sync_api import Page, expect
 
 from datasets_app.services import create_dataset
 from jobs.demo.sample import write_sample
-from jobs.models import Job
+from jobs.models import Job, Rehearsal, Trial
+from models_catalog.demo_model import register_demo_model
+from models_catalog.looks import look_into
 from tests.make import make_job, make_model, make_spec
+from tests.pages.rehearsed import NOT_POSSIBLE, document
 
 from .conftest import PHONE, OpenPage
 from .pages import NewJob
@@ -38,6 +42,34 @@ PAGES = {
     "account": "/account/",
 }
 TALL = {"width": 1360, "height": 1240}
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+WHY = ("longest, most turns", "shortest", "a role seen once", "drawn at random", "drawn at random")
+ROWS = [
+    {"line": line, "why": why, "tokens": tokens, "trained_tokens": tokens - 34, "cut": False}
+    for line, why, tokens in zip((140, 8, 21, 116, 225), WHY, (118, 41, 77, 80, 69), strict=True)
+]
+PROVED = (
+    ("The trainer starts on a LlamaForCausalLM with 1 of 30 layers.", {"architecture": "LlamaForCausalLM"}),
+    ("The trainer read 5 rows: 385 tokens, 215 of them to learn from.", {"tokens": 385, "trained_tokens": 215}),
+    ("5 of 5 rows teach the model to stop, with <|im_end|>.", {"rows": 5, "ended": 5}),
+    ("The loss was a number in every step: 11.317 and 11.302.", {"losses": [11.317, 11.302]}),
+    (f"Every LoRA target got a gradient: {', '.join(TARGETS)}.", {"modules": dict.fromkeys(TARGETS, 1)}),
+    ("The adapter was saved, loaded again and gave the same logits.", {"difference": 0.0}),
+)
+LIBRARIES = {"torch": "2.13.0", "transformers": "5.23.0", "peft": "0.21.2", "trl": "1.16.0"}
+REHEARSED = document(
+    proved=[{"code": "proved", "text": text, "evidence": evidence} for text, evidence in PROVED],
+    rows=ROWS, libraries=LIBRARIES, seconds={"total": 3.4},
+)  # fmt: skip
+NOT_BUILT = "One layer of it has 7.1 B parameters, which is more than a stand-in can hold."
+WHY_NOT = f"This job could not be rehearsed: {NOT_BUILT[0].lower()}{NOT_BUILT[1:]}"
+UNDONE = document("not_rehearsed", reason=NOT_BUILT, proved=[], rows=[], seconds={})
+HAPPENED = (
+    ("checking", ""),
+    ("queued", "Rehearsed: it works."),
+    ("preparing", "Claimed by testmachine."),
+    ("running", "Training starts."),
+)
 
 
 @pytest.fixture
@@ -66,6 +98,8 @@ def running_job(owner: User, dataset: Any) -> Job:
         metrics={"loss": loss_at(DONE), "learning_rate": 6e-5, "grad_norm": 0.7, "epoch": 2.1},
         progress={"text": f"Training, {STEPS} steps", "fraction": DONE / STEPS, "eta_seconds": 96},
     )  # fmt: skip
+    for state, reason in HAPPENED:
+        job.transitions.create(to_state=state, reason=reason)
     job.run_dir.mkdir(parents=True, exist_ok=True)
     events = [step_event(step, now - timedelta(seconds=3 * (DONE - step))) for step in range(1, DONE + 1)]
     (job.run_dir / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
@@ -99,10 +133,47 @@ def test_new_job(browse: OpenPage, owner: User, dataset: Any) -> None:
     photograph(form.page, "new-job")
 
 
+@pytest.mark.usefixtures("nothing_was_rehearsed")
+def test_rehearsal(browse: OpenPage, owner: User, dataset: Any) -> None:
+    form = NewJob(browse(owner, "/jobs/new"))
+    form.choose("data.dataset", str(dataset.pk))
+    form.choose("model.name", SMOL)
+    form.choose("data.bad_rows", "drop")
+    card = form.page.locator("#rehearsal")
+    card.get_by_role("button", name="Rehearse now").click()
+    expect(card).to_contain_text("under way")
+    Trial.objects.update(answer={"rehearsal": REHEARSED})
+    card.get_by_text("rows of your dataset").click()
+    card.screenshot(path=FOLDER / "rehearsal.png")
+
+
+@pytest.mark.usefixtures("warm")
+def test_model(browse: OpenPage, owner: User) -> None:
+    """The model of the demo, with what looking into it really finds."""
+    pytest.importorskip("gguf", reason="needs the demo extra, which unpacks SmolLM2")
+    model = register_demo_model()
+    look_into(model)
+    page = browse(owner, model.get_absolute_url(), viewport=TALL)
+    photograph(page, "model")
+    page.get_by_role("button", name="Render", exact=True).last.click()
+    page.locator(".tokens").wait_for()
+    page.locator("section", has=page.locator("#playground")).last.screenshot(path=FOLDER / "playground.png")
+
+
+def test_refused(browse: OpenPage, owner: User, dataset: Any) -> None:
+    rehearsal = Rehearsal.objects.create(document=UNDONE)
+    job = running_job(owner, dataset)
+    Job.objects.filter(pk=job.pk).update(
+        state="refused", attempt=0, rehearsal=rehearsal, error=NOT_POSSIBLE | {"message": WHY_NOT}, progress={}
+    )
+    page = browse(owner, f"/jobs/{job.pk}/")
+    page.screenshot(path=FOLDER / "refused.png", clip={"x": 0, "y": 0, "width": 1360, "height": 500})
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_job(browse: OpenPage, owner: User, history: Job, theme: str) -> None:
     page = browse(owner, f"/jobs/{history.pk}/", theme=theme)
-    page.wait_for_timeout(1500)  # the loss curve draws itself from the events
+    expect(page.locator("loss-chart")).to_have_attribute("aria-label", re.compile("Training loss over"))
     photograph(page, f"job-{theme}")
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from datasets_app.models import Dataset
 from jobs.models import Job
 from tests.make import make_dataset, make_model
 
 from .conftest import OpenPage
-from .pages import NewJob
+from .pages import NewJob, violations
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
@@ -43,6 +43,56 @@ def test_choosing_a_model_unlocks_lora_and_fills_its_targets(form: NewJob) -> No
     expect(form.input("lora.target_modules")).to_have_value("c_attn, c_proj")
     expect(form.page.get_by_text("Choose a model first")).to_be_hidden()
     expect(form.page.get_by_text("no chat template", exact=True)).to_be_visible()
+
+
+def options(form: NewJob) -> Locator:
+    return form.page.locator(".combo-list").get_by_role("option")
+
+
+def test_a_model_is_found_by_typing_parts_of_what_is_known_of_it(form: NewJob) -> None:
+    box = form.page.get_by_role("combobox", name="Base model")
+    box.click()
+    expect(options(form).first).to_contain_text("house/tiny-chat")
+    box.press_sequentially("GPT2 tiny")
+    expect(options(form)).to_have_count(1)
+    with form.page.expect_response("**/jobs/check"):
+        box.press("Enter")
+    expect(box).to_have_value("house/tiny-gpt2")
+    expect(box).to_have_attribute("aria-expanded", "false")
+    expect(form.input("model.name")).to_have_value("house/tiny-gpt2")
+    expect(form.input("lora.target_modules")).to_have_value("c_attn, c_proj")
+
+
+def test_choices_are_walked_through_by_keyboard_and_left_as_they_were(form: NewJob) -> None:
+    form.choose("model.name", "house/tiny-chat")
+    box = form.page.get_by_role("combobox", name="Base model")
+    expect(box).to_have_value("house/tiny-chat")
+    box.focus()
+    box.press("ArrowDown")
+    box.press("ArrowDown")
+    pointed = form.page.locator(".combo-list .is-pointed")
+    expect(pointed).to_contain_text("house/tiny-gpt2")
+    expect(box).to_have_attribute("aria-activedescendant", str(pointed.get_attribute("id")))
+    box.press("Escape")
+    expect(options(form)).to_have_count(0)
+    expect(form.input("model.name")).to_have_value("house/tiny-chat")
+
+
+def test_what_fits_nothing_is_said_and_chooses_nothing(form: NewJob) -> None:
+    box = form.page.get_by_role("combobox", name="Base model")
+    box.fill("no such thing")
+    expect(form.page.get_by_text("Nothing fits “no such thing”.")).to_be_visible()
+    assert violations(form.page) == []
+    box.press("Enter")
+    expect(form.dialog).to_be_hidden()
+    box.press("Tab")
+    expect(box).to_have_value("")
+    expect(form.input("model.name")).to_have_value("")
+
+
+def test_a_link_to_a_missing_choice_leads_to_its_box(form: NewJob) -> None:
+    form.page.locator("#verdict").get_by_role("link", name="Base model").click()
+    expect(form.page.get_by_role("combobox", name="Base model")).to_be_focused()
 
 
 def test_a_module_is_ticked_and_unticked_in_the_tree(form: NewJob) -> None:

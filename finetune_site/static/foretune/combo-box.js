@@ -44,12 +44,13 @@ class ComboBox extends HTMLElement {
     const label = document.querySelector(`label[for="${id}"]`);
     label.htmlFor = this.input.id;
     this.list = make("div", { id: `${id}-list`, class: "combo-list", role: "listbox", "aria-label": "Choices" });
-    this.list.hidden = true;
+    this.none = make("p", { class: "combo-list combo-none" });
+    this.list.hidden = this.none.hidden = true;
     this.said = make("output", { class: "visually-hidden" });
     this.select.classList.add("visually-hidden");
     this.select.tabIndex = -1;
     this.select.setAttribute("aria-hidden", "true");
-    this.append(this.input, this.list, this.said);
+    this.append(this.input, this.list, this.none, this.said);
     this.mirror();
   }
 
@@ -71,13 +72,18 @@ class ComboBox extends HTMLElement {
     const fits = (option) => option.value && words.every((word) => option.textContent.toLowerCase().includes(word));
     this.list.replaceChildren(...this.drawn(fits));
     const found = this.options.length;
-    if (!found) this.list.append(make("p", { class: "combo-none" }, `Nothing fits “${typed.trim()}”.`));
+    this.none.textContent = `Nothing fits “${typed.trim()}”.`;
     this.said.value = found ? `${found} to choose from` : "Nothing fits";
-    this.list.hidden = false;
-    this.input.setAttribute("aria-expanded", "true");
+    this.unfold(found > 0, !found);
     const chosen = this.options.find((option) => option.dataset.value === this.select.value);
     this.point(chosen ?? (words.length ? this.options[0] : null));
     if (!typed) this.list.scrollIntoView({ block: "nearest" });
+  }
+
+  unfold(listed, none) {
+    this.list.hidden = !listed;
+    this.none.hidden = !none;
+    this.input.setAttribute("aria-expanded", String(listed));
   }
 
   *drawn(fits) {
@@ -117,8 +123,7 @@ class ComboBox extends HTMLElement {
   }
 
   close() {
-    this.list.hidden = true;
-    this.input.setAttribute("aria-expanded", "false");
+    this.unfold(false, false);
     this.input.removeAttribute("aria-activedescendant");
     this.show();
   }
@@ -132,7 +137,7 @@ class ComboBox extends HTMLElement {
   }
 
   key(event) {
-    const closed = this.list.hidden;
+    const closed = this.list.hidden && this.none.hidden;
     if (event.key in MOVES) {
       event.preventDefault();
       if (closed) return this.open();
