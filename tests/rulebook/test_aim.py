@@ -126,3 +126,9 @@ def test_experts_take_neither_dropout_nor_dora(setting: dict[str, Any], code: st
 def test_what_the_family_says_counts_for_nothing_beside_the_modules() -> None:
     known = facts(LLAMA, ("q_proj", "v_proj"))
     assert findings({**known, "lora_modules": ("c_attn",)}) == []
+
+
+def test_a_name_is_not_corrected_to_one_that_carries_no_adapter() -> None:
+    (error,) = check(facts(MAMBA, ("in_proj_", "out_proj_"))).errors
+    offered = [fix.changes["lora.target_modules"] for fix in error.fixes]
+    assert offered and not any("out_proj" in names for names in offered)

@@ -168,11 +168,11 @@ def _is_there(name: str, aim: KnownAim) -> bool:
 
 
 def _corrected(aim: KnownAim, unknown: Collection[str]) -> Fix | None:
-    """Every unknown name replaced by the one that looks most like it, where each has one."""
+    """Every unknown name replaced by the one that looks most like it, where each has one that carries an adapter."""
     if aim.tree is None:
         return None
     meant = {name: next(iter(nearest(name, aim.tree, most=1)), "") for name in unknown}
-    if not all(meant.values()):
+    if not all(map(aim.is_fit, meant.values())):
         return None
     better = tuple(dict.fromkeys(meant.get(name, name) for name in aim.names))
     return use(PATH, better, f"Use {names(better)}")
