@@ -9,6 +9,7 @@ from typing import Any
 
 from models_catalog.lora_tree import LoraTree, lora_tree
 
+from .accounted import Accounted, accounted
 from .display import Cost, Row, estimate_rows, group_title, rows
 from .fact_boxes import FactBox, fact_boxes
 from .forms import CARDS, JobForm, SettingBoundField, Stage
@@ -107,6 +108,10 @@ class JobPage:
             rank=rank if isinstance(rank, int) and rank > 0 else 1,
             dora=bool(facts.get("use_dora")),
         )
+
+    @property
+    def accounted(self) -> Accounted | None:
+        return accounted(self.form.review.facts, self.form.choices.effective)
 
     @property
     def fact_boxes(self) -> list[FactBox]:

@@ -142,7 +142,7 @@ def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, A
         facts |= _account_facts(user, job)
     if dataset := facts.get("dataset"):
         facts |= dataset_facts(dataset, user) if user else {"dataset_found": False}
-    if user is not None and facts.get("dataset_status") == "ready" and name:
+    if user is not None and dataset and name and facts.get("dataset_status") == "ready":
         facts |= accounting_facts(dataset, name, choices.effective, user)
     if evaluation := facts.get("eval_dataset"):
         facts |= evaluation_facts(evaluation, facts.get("dataset"), user) if user else {"eval_found": False}

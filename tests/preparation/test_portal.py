@@ -234,3 +234,12 @@ def test_rules_read_the_account_of_the_very_settings(ask: Ask, person: Client, d
 def test_where_every_row_fits_nothing_is_said(ask: Ask, person: Client, dataset: Dataset) -> None:
     ask(max_length=4096)
     assert not [code for code in report_on(person, dataset, max_length=4096) if code.startswith("prepared.")]
+
+
+def test_the_page_of_a_new_job_leads_to_the_account_and_tells_it(ask: Ask, person: Client, dataset: Dataset) -> None:
+    chosen = {"model.name": "house/tiny", "data.dataset": dataset.pk, "data.max_length": 60, "training.method": "sft"}
+    link = f"/datasets/{dataset.pk}/accounting/?max_length=60&amp;method=sft&amp;model=house%2Ftiny"
+    page = text(person.get("/jobs/new", chosen))
+    assert "Count them all" in page and link in page
+    ask()
+    assert "Of 3 rows 2 are learnt from" in text(person.get("/jobs/new", chosen))
