@@ -10,7 +10,7 @@ from typing import Any
 
 from .aim import leaf, pieces
 from .disk import KEPT_CHECKPOINTS, Saving, fullest
-from .memory import FLOAT32, HALF, Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
+from .memory import FLOAT32, HALF, Part, Plan, Shape, inputs_kept, lora_parameters, outputs_made, peak, total, weights
 from .rules.cache import TO_FETCH
 from .steps import held_out, total_steps
 from .targets import Tree, is_all_linear, read_modules, resolve
@@ -405,11 +405,13 @@ def _plan(facts: Facts) -> Plan:
 
 def _adapters(facts: Facts) -> dict[str, Any]:
     """How many modules of a layer are adapted and what they keep; of a pattern the most is taken."""
+    shape = _shape(facts)
     try:
         targets = _targets(facts)
     except Unknown:
-        return {}
-    return {"adapted": len(targets), "kept": inputs_kept(_shape(facts), targets)}
+        return {"dora": outputs_made(shape, ["a pattern"])} if facts.get("use_dora", False) else {}
+    dora = outputs_made(shape, targets) if facts.get("use_dora", False) else 0
+    return {"adapted": len(targets), "kept": inputs_kept(shape, targets), "dora": dora}
 
 
 BYTES_A_TOKEN = 3

@@ -67,7 +67,8 @@ class Plan:
     """What of a job decides its memory. `half` computes in 16 bits, `half_weights` also holds the base so.
 
     `accumulates` means several batches a step. Of LoRA, `adapted` counts the modules of a layer that carry it, and
-    `kept` the numbers per token that they keep of their inputs; None takes those of all linear layers.
+    `kept` the numbers per token that they keep of their inputs; None takes those of all linear layers. `dora` are the
+    numbers per token that modules adapted by DoRA write, 0 without it.
     """
 
     sequences: int
@@ -85,6 +86,7 @@ class Plan:
     accumulates: bool = False
     adapted: int = 7
     kept: int | None = None
+    dora: int = 0
 
     @property
     def tokens(self) -> int:
@@ -137,13 +139,24 @@ def _sides(shape: Shape) -> Mapping[str, int]:
 
 def inputs_kept(shape: Shape, targets: Iterable[str]) -> int:
     """Numbers per token and layer that adapters on these modules keep; those side by side share an input."""
-    reads = {name: kind for kind, names in _READS.items() for name in names}
-    widths = {"norm": shape.hidden, "attention": shape.attention, "second norm": shape.hidden,
-              "mlp": shape.intermediate, "both": shape.attention + shape.intermediate}  # fmt: skip
-    kinds = {reads.get(target) for target in targets}
+    widths = _input_widths(shape)
+    kinds = {_KIND_READ.get(target) for target in targets}
     if None in kinds:
         return 2 * shape.hidden + shape.attention + shape.intermediate
     return sum(widths[str(kind)] for kind in kinds)
+
+
+def outputs_made(shape: Shape, targets: Iterable[str]) -> int:
+    """Numbers per token and layer that these modules write; of an unknown one, those that all linear layers write."""
+    sides, widths, targets = _sides(shape), _input_widths(shape), tuple(targets)
+    if not all(target in sides for target in targets):
+        return 2 * shape.hidden + shape.attention + 2 * shape.key_value + 2 * shape.intermediate
+    return sum(sides[target] - widths[_KIND_READ[target]] for target in targets)
+
+
+def _input_widths(shape: Shape) -> Mapping[str, int]:
+    return {"norm": shape.hidden, "attention": shape.attention, "second norm": shape.hidden,
+            "mlp": shape.intermediate, "both": shape.attention + shape.intermediate}  # fmt: skip
 
 
 _READS = {
@@ -154,6 +167,7 @@ _READS = {
     "both": ("c_proj",),
 }
 """What the modules of a name read."""
+_KIND_READ = {name: kind for kind, names in _READS.items() for name in names}
 
 
 def peak(shape: Shape, plan: Plan) -> tuple[Part, ...]:
@@ -239,11 +253,12 @@ def _kept_by_weights(shape: Shape, plan: Plan) -> int:
 def _kept_by_adapters(shape: Shape, plan: Plan) -> int:
     """LoRA: the inputs of the adapted layers in fp32, as the adapters are, and the narrow numbers between both halves.
 
-    A frozen layer keeps nothing. Where the base is in 16 bits its own inputs were found to stay as well.
+    A frozen layer keeps nothing. Where the base is in 16 bits its own inputs were found to stay as well. DoRA scales
+    what the layer and its adapter write, and keeps both.
     """
     every = 2 * shape.hidden + shape.attention + shape.intermediate
     kept = every if plan.kept is None else plan.kept
-    amount = FLOAT32 * (kept + plan.adapted * plan.rank)
+    amount = FLOAT32 * (kept + plan.adapted * plan.rank) + 2 * plan.compute * plan.dora
     if plan.half_weights:
         amount += 2 * FLOAT32 * shape.hidden * kept // every + plan.compute * every
     return amount

@@ -77,6 +77,8 @@ NEW: Mapping[str, dict[str, Any]] = {
     "LoRA, a tenth held out, batch 2": {"data__eval_fraction": 0.1, "batch": 2},
     "DoRA, rank 32": {"lora__use_dora": True, "lora__r": 32},
     "DoRA, no checkpointing, 256 tokens": {**KEPT, "lora__use_dora": True, "length": 256},
+    "DoRA on the attention, no checkpointing, batch 2 of 192 tokens":
+        {**KEPT, "lora__use_dora": True, "lora__target_modules": ATTENTION, "batch": 2, "length": 192},
     "full, RMSprop, 768 tokens": {**FULL, "training__optim": "rmsprop", "length": 768},
     "full, Adagrad, batch 2 of 256 tokens": {**FULL, "training__optim": "adagrad", "batch": 2, "length": 256},
     "full, fused AdamW, batch 2": {**FULL, "training__optim": "adamw_torch_fused", "batch": 2},

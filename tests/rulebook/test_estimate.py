@@ -10,7 +10,7 @@ import pytest
 
 from jobs.rulebook import read
 from jobs.rulebook.estimate import Estimate, correction, estimate, work_of_a_step
-from jobs.rulebook.memory import Part, Plan, Shape, inputs_kept, lora_parameters, peak, total, weights
+from jobs.rulebook.memory import Part, Plan, Shape, inputs_kept, lora_parameters, outputs_made, peak, total, weights
 from jobs.rulebook.steps import held_out, total_steps
 
 from .world import LLAMA_TARGETS, World, spec
@@ -151,6 +151,11 @@ MEASURED_LATER = [
     ({**LORA, **KEPT, "half": True, "dpo": True, "length": 384}, 2257),
     ({**LORA, "rank": 32, "trainable": 2 * 4_884_480, "dpo": True, "sequences": 2, "length": 256}, 1858),
     ({**KEPT, "dpo": True, "optimizer": "sgd", "length": 256}, 2402),
+    ({**LORA, **KEPT, "optimizer": "sgd", "sequences": 3, "length": 256}, 2303),
+    ({**KEPT, "sequences": 2, "length": 384}, 3515),
+    ({"optimizer": "adamw_torch_fused", "sequences": 2}, 2876),
+    ({**LORA, "rank": 32, "trainable": 2 * 4_884_480, "dora": outputs_made(SMOLLM2, LLAMA_TARGETS)}, 1301),
+    ({**LORA, **KEPT, "length": 256, "dora": outputs_made(SMOLLM2, LLAMA_TARGETS)}, 1548),
 ]
 
 
@@ -255,3 +260,11 @@ def test_tokens_of_a_step_follow_from_what_was_counted_or_from_letters() -> None
 def test_dpo_reads_two_answers_in_a_step() -> None:
     dpo = {"training.method": "dpo", "data.dataset": "chat preference"}
     assert reckoned(**dpo).tokens_per_step == 2 * reckoned().tokens_per_step
+
+
+def test_dora_keeps_what_its_layers_write() -> None:
+    assert outputs_made(SMOLLM2, LLAMA_TARGETS) == 576 + 2 * 192 + 576 + 2 * 1536 + 576
+    assert outputs_made(SMOLLM2, ["c_proj"]) == 2 * 576
+    assert outputs_made(SMOLLM2, ["x_proj"]) == outputs_made(SMOLLM2, LLAMA_TARGETS)
+    plain, dora = (reckoned(**{"lora.use_dora": dora}).memory_bytes for dora in (False, True))
+    assert plain and dora and dora > plain
