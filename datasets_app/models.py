@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -216,3 +217,33 @@ class Accounting(models.Model):
     @property
     def is_under_way(self) -> bool:
         return self.state in self.UNDER_WAY
+
+
+class Upload(models.Model):
+    """A file that arrives piece by piece, so that it can go on after a break. It becomes a dataset when it is whole."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="uploads")
+    name = models.CharField(max_length=120, blank=True, help_text="What the dataset is to be called.")
+    file_name = models.CharField(max_length=200)
+    size_bytes = models.BigIntegerField(help_text="Of the whole file; so much room is kept free for it.")
+    received_bytes = models.BigIntegerField(default=0)
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of the whole file, where its sender knows it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    touched_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(received_bytes__gte=0, received_bytes__lte=F("size_bytes")), name="upload_within_its_size"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    @property
+    def path(self) -> Path:
+        """Where it grows. Made from the id alone; what is left of it goes like any torn upload."""
+        return Path(settings.DATASETS_DIR) / f"{self.id.hex}.part"

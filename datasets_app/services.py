@@ -22,7 +22,7 @@ from .models import Dataset
 from .preview import shown
 from .reading import Reading, Unreadable, container_of, read_file, storable
 from .survey import survey
-from .uploads import Arrived, received
+from .uploads import Arrived, check_contents, received
 from .version_files import write_version
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,17 @@ def create_dataset(*, owner: User, name: str, upload: UploadedFile[Any]) -> Data
     """Take an uploaded file in and read it. Raises Problem with findings on `file` or `name`."""
     file_name = storable(PurePath(upload.name or "dataset").name)[:200]
     with received(upload) as arrived:
-        dataset = _store(owner=owner, name=_given_name(owner, name), file_name=file_name, arrived=arrived)
+        return take_in(owner=owner, name=name, file_name=file_name, arrived=arrived)
+
+
+def take_in(*, owner: User, name: str, file_name: str, arrived: Arrived) -> Dataset:
+    """Make a dataset of a file that has come in whole, and read it."""
+    check_contents(arrived.path)
+    dataset = _store(owner=owner, name=given_name(owner, name), file_name=file_name, arrived=arrived)
     return begin_reading(dataset, dataset.size_bytes)
 
 
-def _given_name(owner: User, name: str) -> str:
+def given_name(owner: User, name: str) -> str:
     """The name that was given, if it can be used. Whitespace and control characters become spaces."""
     given = " ".join("".join(each if each.isprintable() else " " for each in name).split())
     if len(given) > _longest_name():

@@ -50,7 +50,6 @@ def received(upload: UploadedFile[Any]) -> Iterator[Arrived]:
     """The upload as a file beside the datasets. It is removed again unless it was moved away."""
     check_size(upload.size or 0)
     with written(upload.chunks()) as arrived:
-        _check_contents(arrived.path)
         yield arrived
 
 
@@ -94,7 +93,7 @@ def _disk_full(size: int) -> Problem:
     return problem("file", "upload.disk-full", message, 507)
 
 
-def _check_contents(path: Path) -> None:
+def check_contents(path: Path) -> None:
     """Refuses what cannot hold a single row. Contents decide, the file's extension does not matter."""
     try:
         container = container_of(path)

@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Failure
 
+from datasets_app.resumable import forget_abandoned
 from jobs.models import Rehearsal, Trial
 
 DAY = 24 * 3600.0
@@ -31,6 +32,7 @@ class Housekeeping:
         call_command("clearsessions")
         Failure.objects.filter(stopped__lt=timezone.now() - KEEP_FAILURES).delete()  # django-q keeps them for ever
         remove_torn_uploads()
+        forget_abandoned()
         forget_old_rehearsals()
 
 
