@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.rehearsal.document import Document
+from tests.rehearsal.holding import hold
 from tests.tiny_models import make_tiny_model
 
 
@@ -17,3 +19,9 @@ def chat_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plain_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_model(tmp_path_factory.mktemp("models") / "plain-gpt2", "gpt2", pad_token=None)
+
+
+@pytest.fixture(scope="session")
+def held(chat_llama: Path) -> Document:
+    """The document of a plain chat job, rehearsed once for all who look at it."""
+    return hold(chat_llama)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from jobs.rehearsal import onlooker
+from jobs.rehearsal.document import Document
+from jobs.rehearsal.rehearse import on_the_processor
 from jobs.rehearsal.rows import choose_for_steps, lighten
 from jobs.trainer.checks import IGNORED
 from jobs.trainer.run_file import RunFile
@@ -58,15 +60,16 @@ def test_answers_of_a_pair_are_shortened_unless_they_would_be_the_same() -> None
     assert lighten(DPO, row, 2) == row
 
 
-def test_what_is_told_of_the_rows_is_told_of_the_whole_ones(chat_llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = hold(chat_llama)
+def test_what_is_told_of_the_rows_is_told_of_the_whole_ones(
+    chat_llama: Path, held: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(onlooker, "MOST_LOGITS", 1)
     light = hold(chat_llama)
-    assert (light["state"], proved(light), light["rows"]) == ("passed", proved(whole), whole["rows"])
+    assert (light["state"], proved(light), light["rows"]) == ("passed", proved(held), held["rows"])
     assert all(row["trained_tokens"] > 5 for row in light["rows"])
     for code in ("tokenises", "end-trained", "targets-trained"):
-        assert evidence(light, code) == evidence(whole, code)
-    assert evidence(light, "finite-loss") != evidence(whole, "finite-loss")
+        assert evidence(light, code) == evidence(held, code)
+    assert evidence(light, "finite-loss") != evidence(held, "finite-loss")
 
 
 @pytest.mark.slow
@@ -77,13 +80,14 @@ def test_a_light_pair_passes_every_proof_too(chat_llama: Path, monkeypatch: pyte
     assert (light["state"], proved(light), light["rows"]) == ("passed", proved(whole), whole["rows"])
 
 
-def test_the_processor_gets_its_threads_back(chat_llama: Path) -> None:
+def test_the_processor_gets_its_threads_back() -> None:
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        hold(chat_llama)
+        with on_the_processor():
+            assert torch.get_num_threads() == 1
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
