@@ -53,12 +53,15 @@ def plan_of(dataset: Dataset, spec: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that decide what becomes of the rows (dotted names), without those that change nothing."""
     sft = spec.get("training.method", "sft") != "dpo"
     has_prompt = sft and dataset.format == Format.PROMPT_COMPLETION
+    answers_only = spec.get("data.assistant_only_loss") if sft and dataset.conversational else None
+    if answers_only is None and sft and dataset.stats.get("extras", {}).get("weights"):
+        answers_only = True  # as the trainer does: nothing else leaves out an answer of weight 0
     return {
         "format": str(dataset.format),
         "conversational": dataset.conversational,
         "method": "sft" if sft else "dpo",
         "max_length": spec["data.max_length"],
-        "answers_only": spec.get("data.assistant_only_loss") if sft and dataset.conversational else None,
+        "answers_only": answers_only,
         "completion_only": spec.get("data.completion_only_loss") if has_prompt else None,
     }
 
@@ -106,7 +109,8 @@ def _folder_of(dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revi
 
 
 def _key(dataset: Dataset, folder: Path, plan: Mapping[str, Any]) -> str:
-    asked = [dataset.pk, dataset.sha256, key_of(folder), dict(plan)]
+    """Other rows can be read from the same bytes, by another mapping of columns: the statistics tell."""
+    asked = [dataset.pk, dataset.sha256, dataset.layout, dataset.stats, key_of(folder), dict(plan)]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 

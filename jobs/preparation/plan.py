@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plan:
-    """`answers_only` and `completion_only` are as asked for: yes, no, or None for what suits the rows."""
+    """`answers_only` and `completion_only` are as asked for: yes, no, or None for what suits the rows.
+
+    Rows with answers of weight 0 ask for answers only: nothing else leaves such an answer out.
+    """
 
     format: str
     conversational: bool
@@ -20,15 +23,18 @@ class Plan:
     completion_only: bool | None = None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], dataset_format: str, *, conversational: bool) -> Plan:
-        """From the settings of a job, by their dotted names."""
+    def of(
+        cls, settings: Mapping[str, Any], dataset_format: str, *, conversational: bool, weighted: bool = False
+    ) -> Plan:
+        """From the settings of a job, by their dotted names. `weighted`: some answers have a weight of 0."""
+        answers_only = settings["data.assistant_only_loss"]
         return cls(
             format=dataset_format,
             conversational=conversational,
             method=settings["training.method"],
             max_length=settings["data.max_length"],
             packing=settings["training.method"] == "sft" and settings["data.packing"],
-            answers_only=settings["data.assistant_only_loss"],
+            answers_only=True if weighted and answers_only is None else answers_only,
             completion_only=settings["data.completion_only_loss"],
         )
 

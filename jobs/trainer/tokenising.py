@@ -42,7 +42,8 @@ def tokenise(run: RunFile, rows: Dataset, tokenizer: PreTrainedTokenizerBase) ->
     Where nobody asked for answers only, a single row whose answers cannot be told exactly is enough to learn from
     every turn. Raises `TrainingError` for a row that the chat template refuses.
     """
-    plan = Plan.of(run.settings, run.dataset_format, conversational=run.conversational)
+    weighted = bool(run.facts.get("rows_with_weights"))
+    plan = Plan.of(run.settings, run.dataset_format, conversational=run.conversational, weighted=weighted)
     if not plan.looks_for_answers:
         return Decision(_told(rows, tokenizer, plan, None))
     way = way_of(tokenizer)
@@ -87,8 +88,10 @@ def _batch(tokenizer: PreTrainedTokenizerBase, plan: Plan, way: Way | None) -> C
 
 
 def _not_exact(run: RunFile, row: RowFailed) -> TrainingError:
+    asked = run.settings["data.assistant_only_loss"]
+    why = "Training on answers only was asked for" if asked else "Some answers have weight 0 and are not to be learnt"
     message = (
-        f"Training on answers only was asked for, but in {row.where} they cannot be told exactly from the rest: {row}. "
+        f"{why}, but in {row.where} answers cannot be told exactly from the rest: {row}. "
         f"Train on every turn, or choose a model whose chat template marks answers better than {run.model_name}'s."
     )
     fix = Fix("Train on every turn", {"data.assistant_only_loss": False})

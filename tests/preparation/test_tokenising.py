@@ -17,10 +17,12 @@ from .small import CHATS, PROMPTS, assistant, make_merging_tokenizer, user
 from .test_account import ENDS_OTHERWISE, STRICT
 
 
-def run(format: str = "messages", *, conversational: bool = True, **changes: Any) -> RunFile:
+def run(
+    format: str = "messages", *, conversational: bool = True, facts: dict[str, Any] | None = None, **changes: Any
+) -> RunFile:
     spec = {"training.method": "sft", "model.name": "house/tiny"} | {f"data.{name}": v for name, v in changes.items()}
     return RunFile(job=0, attempt=0, spec=nest(spec), model_path="", dataset_format=format,
-                   conversational=conversational, rows=1, facts={})  # fmt: skip
+                   conversational=conversational, rows=1, facts=facts or {})  # fmt: skip
 
 
 def told(folder: Path, rows: list[dict[str, Any]], asked: RunFile) -> tuple[list[str], str | None, Any]:
@@ -90,3 +92,11 @@ def test_the_line_of_a_row_goes_with_it_and_nothing_else(chatml: Path) -> None:
     _, _, rows = told(chatml, [{"messages": CHATS[0]["messages"], LINE: 3}], run())
     assert rows.column_names == [LINE, "input_ids", "labels"]
     assert rows[LINE] == [3]
+
+
+def test_answers_of_weight_0_ask_for_answers_only(tmp_path: Path, chatml: Path) -> None:
+    rows = [{"messages": [user("Hi"), assistant("No", weight=0), user("Hi?"), assistant("Yes", weight=1)]}]
+    weighted = run(facts={"rows_with_weights": 1})
+    assert told(chatml, rows, weighted)[0] == ["Yes<|im_end|>"]
+    with pytest.raises(TrainingError, match="Some answers have weight 0 and are not to be learnt, but in row 1"):
+        told(make_merging_tokenizer(tmp_path, ENDS_OTHERWISE), rows, weighted)
