@@ -30,6 +30,8 @@ from . import corrections, services
 from .browsing import find_rows, row_of_line
 from .conversions import convert_dataset, try_conversion
 from .exports import WAYS, export
+from .mapping_api import MapSerializer, TriedMappingSerializer, told_plan
+from .mappings import map_dataset, try_mapping
 from .models import Dataset
 from .preview import shown
 from .serializers import (
@@ -97,6 +99,21 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         """Delete a dataset and its file; 409 while a job uses it."""
         services.delete_dataset(dataset=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(
+        request=MapSerializer,
+        parameters=[OpenApiParameter("preview", bool, description="Only show what the first rows would become.")],
+        responses={200: TriedMappingSerializer, 201: DatasetSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="map")
+    def map_columns(self, request: Request, pk: int) -> Response:
+        """Make a new version from columns whose purposes are told. With `preview`, only try it."""
+        original = self.get_object()
+        plan = told_plan(self._person, request.data)
+        if "preview" in request.query_params:
+            return Response(TriedMappingSerializer(try_mapping(dataset=original, plan=plan)).data)
+        made = map_dataset(dataset=original, plan=plan)
+        return Response(self.get_serializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(
         request=ConvertSerializer,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import accounting_views, row_views, views
+from . import accounting_views, mapping_views, row_views, views
 
 app_name = "datasets"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("<int:pk>/correct", views.correct, name="correct"),
     path("<int:pk>/split", views.split, name="split"),
     path("<int:pk>/compare", row_views.compare, name="compare"),
+    path("<int:pk>/map", mapping_views.map_columns, name="map"),
+    path("<int:pk>/map/<int:mapping>/forget", mapping_views.forget_mapping, name="forget_mapping"),
     path("<int:pk>/convert", views.convert, name="convert"),
     path("<int:pk>/accounting/", accounting_views.accounting, name="accounting"),
     path("<int:pk>/accounting/begin", accounting_views.begin, name="account"),

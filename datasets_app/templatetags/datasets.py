@@ -8,7 +8,7 @@ from typing import Any
 from django import template
 
 from .. import versions
-from ..models import Dataset
+from ..models import Dataset, Format
 
 register = template.Library()
 
@@ -16,6 +16,11 @@ register = template.Library()
 @register.filter
 def how_made(dataset: Dataset) -> str:
     return versions.how_made(dataset)
+
+
+@register.filter
+def format_label(name: str) -> str:
+    return Format(name).label
 
 
 @register.filter

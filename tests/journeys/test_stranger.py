@@ -46,6 +46,7 @@ def filled(address: str, job: Job, dataset: Dataset) -> str:
         ("<int:pk>", pk),
         ("<pk>", pk),
         ("<int:trial>", pk),
+        ("<int:mapping>", pk),
         ("<path:name>", "secret-artifact"),
         ("<str:name>", "secret-artifact"),
     ):
