@@ -40,7 +40,7 @@ class SeenRow:
         try:
             return shown(msgspec.json.decode(self.raw))
         except ROW_ERRORS:
-            return storable(self.raw[:10_000].decode("utf-8", "replace"))
+            return storable(self.raw[:10_000].strip().decode("utf-8", "replace"))
 
     @property
     def panes(self) -> list[Pane]:

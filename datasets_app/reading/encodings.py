@@ -56,7 +56,12 @@ def encoding_name(encoding: str) -> str:
 
 def _is_utf_8(head: bytes) -> bool:
     """Whether the head is UTF-8, perhaps with a broken character here and there, which single rows then tell."""
-    text = head.decode(UTF_8, "surrogateescape")
+    try:
+        codecs.getincrementaldecoder(UTF_8)().decode(head)
+    except UnicodeDecodeError:
+        text = head.decode(UTF_8, "surrogateescape")
+    else:
+        return True  # nearly every file, in a hundredth of the time
     broken = sum(map(len, _ESCAPED.findall(text)))
     whole = len(_BEYOND_ASCII.findall(text)) - broken
     return not broken or whole >= broken or bool(_ENCODED_SURROGATE.search(head))

@@ -52,7 +52,7 @@ def read_file(path: Path, on_progress: Callable[[int], None] | None = None) -> R
     problems, tally, preview = Problems(), Tally(), list[dict[str, Any]]()
     read, measure = form.read, form.measure
     number = 0
-    for number, (line, raw) in enumerate(rows_of(path, on_progress), 1):
+    for number, (line, raw) in enumerate(rows_of(path, on_progress, as_written=True), 1):
         try:
             row = read(raw)
         except ROW_ERRORS as error:
@@ -81,7 +81,7 @@ def located_rows(
     """The good rows, each with the line on which it begins."""
     kind = Kind(layout or format, format, conversational)
     form = row_layout(*kind)
-    return ((line, form.plain(row)) for line, _, row in usable(rows_of(path), kind, form))
+    return ((line, form.plain(row)) for line, _, row in usable(rows_of(path, as_written=True), kind, form))
 
 
 def usable(rows: Iterable[Row], kind: Kind, form: RowFormat[Any]) -> Iterator[tuple[int, bytes, Any]]:

@@ -27,7 +27,7 @@ def order_of(roles: tuple[str, ...], contents: Sequence[str], calls: Sequence[bo
     marked = [content for content in contents if "<" in content]
     if "" in contents or (marked and any(THOUGHT in content for content in marked)):
         return "".join(map(_letter, roles, contents))
-    return _initials(roles)
+    return initials(roles)
 
 
 def _letter(role: str, content: str) -> str:
@@ -37,7 +37,7 @@ def _letter(role: str, content: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _initials(roles: tuple[str, ...]) -> str:
+def initials(roles: tuple[str, ...]) -> str:
     return "".join(role[0] for role in roles)
 
 

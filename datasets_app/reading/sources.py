@@ -18,15 +18,19 @@ from .tables import table_rows
 Result = TypeVar("Result")
 
 
-def rows_of(path: Path, on_progress: Progress | None = None) -> Iterator[Row]:
+def rows_of(path: Path, on_progress: Progress | None = None, *, as_written: bool = False) -> Iterator[Row]:
     """Every row of the file as a JSON object. `on_progress` hears the number of bytes read so far.
 
+    `as_written` leaves it to the caller to look for NaN and Infinity in rows that cannot be decoded, as `Mixture`
+    does: to look for them in all rows takes as long as to decode them.
     Raises Unreadable when the file, or what is left of it, cannot be read as rows at all.
     """
-    return rows_in(path, container_of(path), on_progress)
+    return rows_in(path, container_of(path), on_progress, as_written=as_written)
 
 
-def rows_in(path: Path, container: Container, on_progress: Progress | None = None) -> Iterator[Row]:
+def rows_in(
+    path: Path, container: Container, on_progress: Progress | None = None, *, as_written: bool = False
+) -> Iterator[Row]:
     """The rows of a file that was looked at before."""
     if container.kind == "parquet":
         from .parquet import parquet_rows  # as in `container_of`
@@ -40,7 +44,7 @@ def rows_in(path: Path, container: Container, on_progress: Progress | None = Non
         return _with_numbers(columns)
     if container.kind == "json":
         return _list_and_lines(container.text(path, on_progress))
-    return line_rows(container.text(path, on_progress))
+    return line_rows(container.text(path, on_progress), as_written=as_written)
 
 
 def _list_and_lines(chunks: Iterator[bytes]) -> Iterator[Row]:

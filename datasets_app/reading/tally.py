@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .shapes import alternates, shapes_of
+from .shapes import alternates, initials, shapes_of
 
 TOKENS_PER_TURN = 16
 TOKENS_PER_ROW = 64
@@ -33,6 +33,8 @@ class Tally:
     orders: Counter[str] = field(default_factory=Counter)
     shapes: Counter[str] = field(default_factory=Counter)
     """Of the rows whose orders are held no more."""
+    ordinary: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Conversations of which nothing but the roles is to be counted, until `settle` does that for all of a kind."""
     token_ceiling: int = 0
     labels: Counter[bool] = field(default_factory=Counter)
     with_tools: int = 0
@@ -59,13 +61,28 @@ class Tally:
         if size + extra > self.token_ceiling:
             self.token_ceiling = max(self.token_ceiling, len(text().encode()) + extra)
 
-    def add_conversations(self, orders: Sequence[str]) -> None:
-        """Note in which order the conversations of one row go: several where it has several answers."""
+    def add_ordinary(self, roles: tuple[str, ...]) -> None:
+        """Note a conversation without empty turns, reasoning and calls. Takes a fifth of the time of noting each."""
+        held = self.ordinary
+        held[roles] = held.get(roles, 0) + 1
+        if len(held) > ORDERS_HELD:
+            self.settle()
+
+    def settle(self) -> None:
+        """Bring roles and orders up to date."""
+        for roles, rows in self.ordinary.items():
+            for role in roles:
+                self.roles[role] += rows
+            self.add_conversations([initials(roles)], rows)
+        self.ordinary.clear()
+
+    def add_conversations(self, orders: Sequence[str], rows: int = 1) -> None:
+        """Note in which order the conversations of a row go: several where it has several answers."""
         for order in orders:
             if not alternates(order):
-                self.unalternating += 1
+                self.unalternating += rows
                 break
-        self.orders["/".join(orders)] += 1
+        self.orders["/".join(orders)] += rows
         if len(self.orders) > ORDERS_HELD:
             self.shapes += self._shapes()
             self.orders.clear()
@@ -79,6 +96,7 @@ class Tally:
         return counts
 
     def as_dict(self) -> dict[str, Any]:
+        self.settle()
         stats: dict[str, Any] = {
             "length": {
                 "average": round(self.characters / self.rows, 1) if self.rows else 0,

@@ -49,7 +49,7 @@ def choose_telling_rows(path: Path, format: str, conversational: bool, seed: str
     kind = Kind(layout or format, format, conversational)
     form = row_layout(*kind)
     choice = _Choice(form, seed)
-    for number, (line, raw, row) in enumerate(usable(rows_of(path), kind, form), 1):
+    for number, (line, raw, row) in enumerate(usable(rows_of(path, as_written=True), kind, form), 1):
         choice.look_at((number, line, row), raw)
     return choice.made()
 
@@ -74,6 +74,7 @@ class _Choice:
         tally, (_, _, row) = self._tally, seen
         characters, turns, unalternating, equal = tally.characters, tally.turns, tally.unalternating, tally.equal_pairs
         self._measure(row, 0, tally)
+        tally.settle()
         self._keep_extremes(tally.characters - characters, tally.turns - turns, seen)
         if len(tally.roles) > len(self._first_with_role):
             for role in tally.roles:

@@ -11,6 +11,7 @@ from ..explain import explain
 from ..formats.base import RowFormat
 from ..formats.spellings import Renamed
 from ..problems import ROW_ERRORS, BadRow
+from ..strange_numbers import without_strange_numbers
 from . import LABELS, STRANGE, Kind, kind_of, row_layout
 
 LINES_NAMED = 5
@@ -30,6 +31,12 @@ class Mixture:
 
     def read(self, line: int, raw: bytes, error: Exception) -> Any:
         """The row, or a `BadRow`: why it is none. `error` is what came of reading it as the file is read."""
+        known = without_strange_numbers(raw)
+        if known is not raw:
+            try:
+                return self._form.read(known)
+            except ROW_ERRORS as reason:
+                raw, error = known, reason
         kind = self._recognised(raw)
         if kind is None:
             return explain(error, raw)
