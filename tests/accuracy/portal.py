@@ -206,8 +206,14 @@ def _good(dataset: Dataset) -> Iterator[str]:
         yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
+_WITH_TURNS = ("tools",)
+"""Goes with conversations to whoever trains them, though no format asks for it."""
+
+
 def _all(dataset: Dataset) -> Iterator[str]:
     trained = row_format(dataset.format, conversational=dataset.conversational).columns
+    if dataset.conversational:
+        trained = (*trained, *_WITH_TURNS)
     for _, raw in rows_of(dataset.path):
         text = raw.decode(errors="replace") or "{"  # what could not be cut out of the file cannot be read elsewhere
         try:
