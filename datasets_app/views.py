@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
@@ -56,6 +57,7 @@ def _list_page(request: PersonRequest, refused: Problem | None = None) -> HttpRe
         "kinds": Format.choices,
         "refused": refused,
         "typed_name": request.POST.get("name", ""),
+        "pasted": request.POST.get("pasted", ""),
     }
     return render(request, "datasets/list.html", page, status=422 if refused else 200)
 
@@ -64,7 +66,7 @@ def _list_page(request: PersonRequest, refused: Problem | None = None) -> HttpRe
 def upload(request: PersonRequest) -> HttpResponse:
     """Takes a file in. With JavaScript only the findings come back, so that the chosen file stays chosen."""
     try:
-        sent = the_file(request.FILES, "No file was chosen. Choose a .jsonl or .json file, then upload it.")
+        sent = _pasted(request) or the_file(request.FILES, "No file was chosen. Choose one, or paste rows.")
         dataset = services.create_dataset(owner=request.user, name=request.POST.get("name", ""), upload=sent)
     except Problem as refused:
         if request.htmx:
@@ -73,6 +75,14 @@ def upload(request: PersonRequest) -> HttpResponse:
     if request.htmx:
         return HttpResponseClientRedirect(dataset.get_absolute_url())
     return redirect(dataset)
+
+
+def _pasted(request: PersonRequest) -> SimpleUploadedFile | None:
+    """Rows that were pasted, where no file was chosen."""
+    text = request.POST.get("pasted", "")
+    if request.FILES or not text.strip():
+        return None
+    return SimpleUploadedFile("pasted.jsonl", text.encode("utf-8", "replace"))
 
 
 @require_safe

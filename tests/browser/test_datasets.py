@@ -94,6 +94,63 @@ def test_a_split_makes_both_parts(browse: OpenPage, owner: User, dataset: Datase
     expect(page.locator("main")).to_contain_text("None of the 8 rows to evaluate with")
 
 
+def in_pieces(page: Page) -> None:
+    """As if the files of these tests were large: read before the script is."""
+    script = (
+        "document.addEventListener('readystatechange', () => {"
+        " const form = document.getElementById('upload-form');"
+        " if (form) Object.assign(form.dataset, {whole: 100, piece: 700}); }, {once: true});"
+    )
+    page.add_init_script(script)
+
+
+def test_a_large_file_is_sent_in_pieces_and_survives_a_break(browse: OpenPage, owner: User) -> None:
+    page = browse(owner, "/account/")
+    in_pieces(page)
+    page.goto("/datasets/")
+    sent: list[str] = []
+    broken: list[str] = []
+
+    def meddle(route: Any) -> None:
+        sent.append(route.request.url)
+        if len(sent) == 3 and not broken:
+            broken.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/uploads/*/?offset=*", meddle)
+    rows = "\n".join(map(chat, range(20))).encode()
+    page.get_by_label("Name", exact=True).fill("In pieces")
+    page.get_by_label("File", exact=True).set_input_files({"name": "big.jsonl", "mimeType": "", "buffer": rows})
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("In pieces")
+    assert broken
+    assert len(sent) == -(-len(rows) // 700) + 1
+    dataset = Dataset.objects.get()
+    assert (dataset.rows, dataset.path.read_bytes()) == (20, rows)
+    page.watched.forget("net::ERR_FAILED")  # type: ignore[attr-defined]
+
+
+def test_a_large_file_that_cannot_be_used_says_why(browse: OpenPage, owner: User) -> None:
+    page = browse(owner, "/account/")
+    in_pieces(page)
+    page.goto("/datasets/")
+    page.get_by_label("File", exact=True).set_input_files({"name": "a.pdf", "mimeType": "", "buffer": b"%PDF-" * 100})
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.locator("#upload-findings .finding")).to_contain_text("PDF")
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_enabled()
+    page.watched.forget("status of 400")  # type: ignore[attr-defined]
+
+
+def test_rows_are_pasted(browse: OpenPage, owner: User) -> None:
+    page = browse(owner, "/datasets/")
+    page.get_by_text("Or paste rows").click()
+    page.get_by_label("Rows", exact=True).fill("\n".join(map(chat, range(3))))
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("pasted")
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("address", ["/datasets/", "/datasets/{}/", "/datasets/{}/rows/?view=table&limit=25"])

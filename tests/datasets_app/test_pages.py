@@ -70,6 +70,15 @@ def test_an_upload_without_a_file_is_explained(browser: Client) -> None:
     assert 'data-code="upload.missing"' in response.content.decode()
 
 
+def test_rows_can_be_pasted(browser: Client) -> None:
+    response = browser.post("/datasets/upload", {"pasted": CHAT.decode() * 2, "name": "by hand"}, follow=True)
+    assert "by hand" in response.content.decode()
+    assert (Dataset.objects.get().rows, Dataset.objects.get().file_name) == (2, "pasted.jsonl")
+    refused = browser.post("/datasets/upload", {"pasted": "%PDF", "name": "by hand"})
+    assert refused.status_code == 422
+    assert ">%PDF</textarea>" in refused.content.decode()
+
+
 def test_the_list_finds_by_name(browser: Client) -> None:
     make_dataset(name="apples")
     make_dataset(name="pears")
@@ -299,3 +308,12 @@ def test_staff_see_in_the_admin_that_a_dataset_exists_but_not_its_rows(client: C
     page = client.get(f"/admin/datasets_app/dataset/{dataset.pk}/change/")
     assert "a secret" not in page.content.decode()
     assert client.post(f"/admin/datasets_app/dataset/{dataset.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_how_the_rows_look_and_were_read_is_told(browser: Client) -> None:
+    share = b'{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ahoy"}]}\n'
+    chat = b'{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy"}]}\n'
+    page = browser.get(send(browser, share * 2 + chat)["Location"]).content.decode()
+    assert "ShareGPT; rows are read as chat (messages)" in page
+    assert "chat × 1, from line 3" in page
+    assert "human → user × 2" in page
