@@ -16,7 +16,7 @@ from datasets_app.models import Dataset
 from datasets_app.reading.sources import rows_of
 from datasets_app.row_index import STRIDE, RowIndex, rows_from
 from datasets_app.services import create_dataset, delete_dataset
-from datasets_app.side_files import INDEX
+from datasets_app.side_files import INDEX, side_file
 from tests.make import make_user
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +61,7 @@ def test_every_row_is_the_same_from_wherever_one_begins(content: bytes, tmp_path
 
 def test_only_plain_lines_have_an_index_and_it_is_kept() -> None:
     assert find_rows(packed := create(gzip.compress(numbered(3)), "rows.jsonl.gz")).rows
-    assert not packed.path.with_suffix(INDEX).exists()
+    assert side_file(packed.path, INDEX) is None
     dataset = create(numbered(600))
     assert texts(dataset, offset=599) == ["number 600"]
     assert dataset.path.with_suffix(INDEX).stat().st_size == 2 * 8 * 3
