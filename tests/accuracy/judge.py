@@ -27,7 +27,7 @@ TOLD_BY: Mapping[str, tuple[str, ...]] = {
         "template.drops-", "template.shortens-", "template.forgets-", "tools.", "dataset.parts-left-out",
     ),
     "end-untrained": ("template.other-end", "template.no-end", "trainer.end-untrained"),
-    "loss-explodes": ("numbers.learning-rate-unusual",),
+    "loss-explodes": ("numbers.learning-rate-unusual", "lora.alpha-unusual"),
     "packing-leaks": ("packing.leaks",),
     "pair-equal": ("dataset.equal-pairs", "measured.pairs-", "prepared.pairs-"),
     "prints-none": ("template.",),

@@ -76,6 +76,8 @@ def _is_ignored(run: RunFile, setting: Setting, unread: Collection[str]) -> bool
     value = run.settings.get(setting.path)
     if setting.kind is Kind.BOOLEAN and setting.path in unread:
         return True  # whatever it is counts as true
+    if setting.kind in (Kind.INTEGER, Kind.NUMBER) and isinstance(value, bool):
+        return True  # it counts as 1, whatever was meant
     if isinstance(value, float) and math.isnan(value):
         return True
     if setting.path in {**FOR_TRL, **FOR_SFT, **FOR_DPO, **FOR_PEFT} and setting.path != "training.max_steps":
