@@ -9,6 +9,7 @@ from django import template
 
 from .. import versions
 from ..models import Dataset, Format
+from ..reading.layouts import LABELS
 
 register = template.Library()
 
@@ -21,6 +22,11 @@ def how_made(dataset: Dataset) -> str:
 @register.filter
 def format_label(name: str) -> str:
     return Format(name).label
+
+
+@register.filter
+def layout_label(name: str) -> str:
+    return LABELS.get(name, name)
 
 
 @register.filter

@@ -45,7 +45,9 @@ class Messages(RowFormat[Chat]):
     @staticmethod
     def spelt(fields: Any, renamed: Renamed, column: str = "messages") -> Chat:
         """A row whose turns are written in another way. Errors name the columns of the file."""
-        if isinstance(fields, dict) and column in fields:
+        if isinstance(fields, dict) and column not in fields:
+            raise msgspec.ValidationError(f"Object missing required field `{column}`")
+        if isinstance(fields, dict):
             turns = tools.parsed(fields[column])
             turns = spelt(column, turns, renamed) if isinstance(turns, list) else fields[column]
             fields = {**fields, "messages": turns}

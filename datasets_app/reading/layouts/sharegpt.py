@@ -12,7 +12,7 @@ from ..formats.spellings import CALLS, ROLE_OF, Renamed
 from ..formats.turns import Turn
 
 CHAT_COLUMNS = ("conversations", "messages", "conversation", "dialogue", "dialog", "chat", "turns")
-LISTS = (b"[", b'"')
+OWN_COLUMNS = tuple(name for name in CHAT_COLUMNS if name != "messages")
 
 
 class Said(msgspec.Struct, gc=False):
@@ -46,7 +46,7 @@ class ShareGPT(Messages):
 
     def _spelt(self, raw: bytes, renamed: Renamed) -> Chat:
         fields = msgspec.json.decode(raw)
-        column = next((name for name in CHAT_COLUMNS if isinstance(fields, dict) and name in fields), "conversations")
+        column = next((name for name in OWN_COLUMNS if isinstance(fields, dict) and name in fields), OWN_COLUMNS[0])
         return self.checked(self.spelt(fields, renamed, column), column)
 
 
