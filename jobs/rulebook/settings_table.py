@@ -405,7 +405,6 @@ _ROWS = (
         "Strength of the update; about twice the rank.",
         default=32,
         above=0,
-        maximum=1_000_000,
         slider=True,
         step=1,
         applies=LORA,
