@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -51,10 +52,19 @@ def panes(row: Mapping[str, Any]) -> list[Pane]:
 
 def _passages(value: Any) -> list[Passage]:
     if isinstance(value, list) and all(isinstance(each, dict) and "role" in each for each in value):
-        return [_passage(turn.get("content"), str(turn["role"])) for turn in value]
+        return [_passage(_said(turn), str(turn["role"])) for turn in value]
     return [_passage(value)]
 
 
+def _said(turn: Mapping[str, Any]) -> Any:
+    """What a turn says, and below it the tools it calls."""
+    calls = turn.get("tool_calls")
+    if not isinstance(calls, list):
+        return turn.get("content")
+    called = (json.dumps(call.get("function", call), ensure_ascii=False) for call in calls if isinstance(call, dict))
+    return "\n".join(part for part in (turn.get("content"), *called) if isinstance(part, str) and part)
+
+
 def _passage(value: Any, role: str = "") -> Passage:
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return Passage(text[:FOLDED_AFTER], text[FOLDED_AFTER:], role)

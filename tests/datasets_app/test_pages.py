@@ -317,3 +317,11 @@ def test_how_the_rows_look_and_were_read_is_told(browser: Client) -> None:
     assert "ShareGPT; rows are read as chat (messages)" in page
     assert "chat × 1, from line 3" in page
     assert "human → user × 2" in page
+
+
+def test_calls_of_tools_are_shown_where_they_are_made(browser: Client) -> None:
+    call = b'{"type": "function", "function": {"name": "look", "arguments": {"where": "left"}}}'
+    turns = b'{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "tool_calls": [%s]}' % call
+    page = browser.get(send(browser, b'{"messages": [%s]}' % turns)["Location"]).content.decode()
+    assert "{&quot;name&quot;: &quot;look&quot;, &quot;arguments&quot;: {&quot;where&quot;: &quot;left&quot;}}" in page
+    assert "tools called × 1" in page
