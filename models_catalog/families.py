@@ -17,6 +17,7 @@ UNFIT = {
     "nemotron_h": {"out_proj"},
     "jamba": {"dt_proj"},
     "phimoe": {"router"},
+    "deepseek_v4": {"o_a_proj"},
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import torch
 from peft import LoraConfig
 from peft.tuners.tuners_utils import _check_lora_target_modules_mamba as refuse_in_state_spaces
 from peft.utils import transformers_weight_conversion as renaming
@@ -101,9 +102,9 @@ class _Roles:
             return "embedding"
         if self.is_refused(path) or self._is_bypassed(path) or _reads_no_tokens(module):
             return "unfit"
-        if line["kind"] == "linear" and self._routes(path, line["outputs"]):
-            return "unfit" if type(module).forward is not nn.Linear.forward else "router"
-        return ""
+        if isinstance(module, nn.Linear) and not _answers_plainly(module):
+            return "unfit"
+        return "router" if line["kind"] == "linear" and self._routes(path, line["outputs"]) else ""
 
     def is_refused(self, path: str) -> bool:
         """PEFT raises for some names in some state-space models."""
@@ -119,10 +120,7 @@ class _Roles:
         return name in _used_directly(type(self.modules[parent]).forward)
 
     def _routes(self, path: str, outputs: int) -> bool:
-        """In a mixture, beside the experts: one output for each expert, or a gate of one output.
-
-        One that is a class of its own answers with more than numbers, which an adapter cannot take.
-        """
+        """In a mixture, beside the experts: one output for each expert, or a gate of one output."""
         mixture = path
         while mixture := mixture.rpartition(".")[0]:
             if mixture in self.experts:
@@ -153,6 +151,21 @@ def _used_directly(call: Callable[..., Any]) -> frozenset[str]:
     transformers names them itself, so that offloaded weights are there in time (`force_accelerate_hooks`).
     """
     return frozenset(inspect.getclosurevars(call).nonlocals.get("child_module_names", ()))
+
+
+def _answers_plainly(module: nn.Linear) -> bool:
+    """It answers with the numbers that a linear layer would, to which an adapter adds its own.
+
+    Some with a call of their own answer by groups, or with more than numbers.
+    """
+    if type(module).forward is nn.Linear.forward:
+        return True
+    asked = torch.empty(1, 2, module.in_features, device=module.weight.device, dtype=module.weight.dtype)
+    try:
+        answer = module(asked)
+    except Exception:  # it wants another shape, each in its own way
+        return False
+    return isinstance(answer, torch.Tensor) and answer.shape == (1, 2, module.out_features)
 
 
 def _reads_no_tokens(module: nn.Module) -> bool:

@@ -161,8 +161,17 @@ def _at_contents(run: RunFile, row: dict[str, Any], trained: dict[str, Any], pre
         yield from _at_answers(row, trained, seen, prepared)
     if any(role not in ROLES for role in _roles(row)):
         yield "role-unknown"
+    if _repeats_prompt(row):
+        yield "prompt-doubled"
     if "None" in seen and "None" not in json.dumps(row):
         yield "prints-none"
+
+
+def _repeats_prompt(row: dict[str, Any]) -> bool:
+    """Answers that are whole conversations, with their prompt in front."""
+    prompt = row.get("prompt")
+    sides = [row[side] for side in ("completion", "chosen", "rejected") if isinstance(row.get(side), list)]
+    return isinstance(prompt, list) and bool(prompt) and any(side[: len(prompt)] == prompt for side in sides)
 
 
 def _at_answers(row: dict[str, Any], trained: dict[str, Any], seen: str, prepared: Prepared) -> Iterator[str]:
@@ -239,6 +248,18 @@ def at_first_loss(run: RunFile, prepared: Prepared) -> list[str]:
     labels = batch["labels"][:, 1:].reshape(-1)
     own = float(torch.nn.functional.cross_entropy(logits[:, :-1].reshape(labels.numel(), -1), labels))
     return ["other-loss"] if math.isfinite(own) and abs(told - own) > TOLERANCE * (1 + own) else []
+
+
+def at_causality(prepared: Prepared) -> list[str]:
+    """Whether what is said at a place depends on words that come after it, which the model should learn to write."""
+    ids = torch.tensor(_PROBE, device=prepared.model.device)
+    other = ids.clone()
+    other[:, -1] += 1
+    try:
+        ours, theirs = (_logits(prepared.model, input_ids=each) for each in (ids, other))
+    except Exception:  # the first step fails then too, which is told there
+        return []
+    return ["sees-ahead"] if _differ(ours[:, :-1], theirs[:, :-1]) else []
 
 
 @contextmanager

@@ -80,6 +80,7 @@ class Lookout:
         self.symptoms += looks.at_rows(self.run, self.unread, rows, prepared)
         self.symptoms += looks.at_first_loss(self.run, prepared)
         self.symptoms += looks.at_packing(self.run, prepared)
+        self.symptoms += looks.at_causality(prepared)
         return prepared
 
     def train(self, prepared: Any, *given: Any, **named: Any) -> Any:
