@@ -17,6 +17,7 @@ from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.permissions import IsAdminUser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,6 +31,7 @@ from . import corrections, services
 from .browsing import find_rows, row_of_line
 from .conversions import convert_dataset, try_conversion
 from .exports import WAYS, export
+from .local_files import notice_changes, register_file
 from .mapping_api import MapSerializer, TriedMappingSerializer, told_plan
 from .mappings import map_dataset, try_mapping
 from .models import Dataset
@@ -43,6 +45,7 @@ from .serializers import (
     OverlapSerializer,
     PartsSerializer,
     PreviewSerializer,
+    RegisterSerializer,
     RowsSerializer,
     SplitSerializer,
     TriedSerializer,
@@ -80,6 +83,7 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
 
     def get_queryset(self) -> QuerySet[Dataset]:
         services.revive_stalled(owner=self._person)
+        notice_changes(owner=self._person)
         return Dataset.objects.visible_to(self._person)
 
     @property
@@ -92,6 +96,18 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
         upload = the_file(request.FILES, "No file was sent. Send it as multipart form data, field “file”.")
         name = request.POST.get("name", "")
         dataset = services.create_dataset(owner=self._person, name=name, upload=upload)
+        return Response(self.get_serializer(dataset).data, status=status.HTTP_201_CREATED)
+
+    def get_permissions(self) -> list[Any]:
+        return [IsAdminUser()] if self.action == "register" else list(super().get_permissions())
+
+    @extend_schema(request=RegisterSerializer, responses={201: DatasetSerializer})
+    @action(detail=False, methods=["post"], **PLAIN)
+    def register(self, request: Request) -> Response:
+        """Staff: make a file of the server a dataset where it lies. When it changes, it is read anew."""
+        asked = RegisterSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        dataset = register_file(owner=self._person, **asked.validated_data)
         return Response(self.get_serializer(dataset).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(responses={204: None})

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 from .conversions import conversions_from
+from .local_files import notice_change
 from .models import Dataset, Format
 from .reading import REASONS
 from .reading.layouts import columns_read
@@ -57,7 +58,8 @@ def _find(dataset_id: str, user: AbstractBaseUser | AnonymousUser) -> Dataset | 
     text = str(dataset_id)
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         return None
-    return Dataset.objects.visible_to(user).filter(pk=int(text)).first()
+    found = Dataset.objects.visible_to(user).filter(pk=int(text)).first()
+    return found and notice_change(found)
 
 
 def _read_facts(dataset: Dataset) -> dict[str, Any]:

@@ -62,6 +62,9 @@ class Dataset(models.Model):
     touched_at = models.DateTimeField(default=timezone.now, help_text="When its reader last gave a sign of life.")
     read_bytes = models.BigIntegerField(default=0, help_text="How far its reader has come.")
     format = models.CharField(max_length=20, choices=Format, default=Format.UNKNOWN)
+    local = models.JSONField(
+        default=dict, help_text="Of a registered file: its path, size and time when it was read; empty for an upload."
+    )
     container = models.JSONField(default=dict, help_text="Kind of file, compression, encoding, and notes on them.")
     layout = models.CharField(
         max_length=20, blank=True, help_text="How the file writes that format; empty when it was read before layouts."
@@ -112,7 +115,7 @@ class Dataset(models.Model):
 
     @property
     def path(self) -> Path:
-        """Where its bytes lie. Made from the id alone, so no name from a request reaches the file system."""
+        """Where its bytes lie, or a link to them. Made from the id alone: no name from a request gets here."""
         return Path(settings.DATASETS_DIR) / f"{self.pk}.data"
 
     @property

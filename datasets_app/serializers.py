@@ -28,6 +28,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     """A dataset as its owner sees it."""
 
     rows = serializers.IntegerField(help_text="Rows of the file, good and bad.")
+    local = serializers.DictField(help_text="Path, size and time of a registered file; empty for an upload.")
     container = serializers.DictField(help_text="Kind of file, compression, encoding, and notes for its owner.")
     stats = serializers.DictField(help_text="Lengths in characters, turns, roles, bad rows by code.")
     columns = serializers.ListField(child=serializers.CharField(), help_text="The first hundred.")
@@ -42,11 +43,18 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     class Meta:
         model = Dataset
         fields = [
-            "id", "name", "file_name", "status", "container", "format", "layout", "mixture", "conversational",
+            "id", "name", "file_name", "status", "local", "container", "format", "layout", "mixture", "conversational",
             "columns", "rows", "bad_rows", "stats", "problems", "problem_count", "error", "size_bytes", "sha256",
             "created_at", "original", "version", "parent", "change", "report", "notes",
         ]  # fmt: skip
         read_only_fields = fields
+
+
+class RegisterSerializer(serializers.Serializer[Any]):
+    """A file of the server that becomes a dataset without being copied."""
+
+    path = serializers.CharField(help_text="Absolute, under one of FORETUNE_LOCAL_ROOTS.")
+    name = serializers.CharField(required=False, default="", allow_blank=True, help_text="By default that of the file.")
 
 
 class UploadSerializer(serializers.Serializer[Any]):

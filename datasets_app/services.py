@@ -21,6 +21,7 @@ from jobs.rulebook.findings import Finding, Severity
 from .models import Dataset
 from .preview import shown
 from .reading import Reading, Unreadable, container_of, read_file, storable
+from .stamps import hash_file
 from .survey import survey
 from .uploads import Arrived, check_contents, received
 from .version_files import write_version
@@ -131,6 +132,8 @@ def read_dataset(dataset_id: int) -> None:
     try:
         if dataset.change and not dataset.sha256:
             write_version(dataset, _sign_of_life(dataset))
+        if dataset.local and not dataset.sha256:
+            hash_file(dataset, _sign_of_life(dataset))
         _keep(dataset, read_file(dataset.path, _sign_of_life(dataset)))
     except Unreadable as unreadable:
         finding = Finding(f"dataset.{unreadable.code}", Severity.ERROR, "file", str(unreadable))

@@ -8,6 +8,7 @@ app_name = "datasets"
 urlpatterns = [
     path("", views.dataset_list, name="list"),
     path("upload", views.upload, name="upload"),
+    path("register", views.register, name="register"),
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/rows/", row_views.rows, name="rows"),
     path("<int:pk>/download", row_views.download, name="download"),

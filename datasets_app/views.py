@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
@@ -19,6 +20,7 @@ from .content_page import ContentPage
 from .conversions import Tried, conversions_from, convert_dataset, try_conversion
 from .correction_form import CorrectionForm, given_choices
 from .corrections import correct_dataset, try_correction
+from .local_files import notice_changes, register_file
 from .models import Dataset, Format
 from .row_page import RowPage
 from .splits import split_dataset
@@ -36,10 +38,13 @@ ORDERS = {
 @require_safe
 def dataset_list(request: PersonRequest) -> HttpResponse:
     services.revive_stalled(owner=request.user)
+    notice_changes(owner=request.user)
     return _list_page(request)
 
 
-def _list_page(request: PersonRequest, refused: Problem | None = None) -> HttpResponse:
+def _list_page(
+    request: PersonRequest, refused: Problem | None = None, unregistered: Problem | None = None
+) -> HttpResponse:
     search, order = request.GET.get("q", "").strip().replace("\0", ""), request.GET.get("order", "")
     order = order if order in ORDERS else "-created_at"
     kind = request.GET.get("format", "")
@@ -56,10 +61,24 @@ def _list_page(request: PersonRequest, refused: Problem | None = None) -> HttpRe
         "kind": kind,
         "kinds": Format.choices,
         "refused": refused,
+        "unregistered": unregistered,
         "typed_name": request.POST.get("name", ""),
         "pasted": request.POST.get("pasted", ""),
     }
-    return render(request, "datasets/list.html", page, status=422 if refused else 200)
+    return render(request, "datasets/list.html", page, status=422 if refused or unregistered else 200)
+
+
+@require_POST
+def register(request: PersonRequest) -> HttpResponse:
+    """Staff make a file of this machine a dataset where it lies."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    path, name = request.POST.get("path", ""), request.POST.get("register_name", "")
+    try:
+        dataset = register_file(owner=request.user, path=path, name=name)
+    except Problem as refused:
+        return _list_page(request, unregistered=refused)
+    return redirect(dataset)
 
 
 @require_POST
@@ -89,6 +108,7 @@ def _pasted(request: PersonRequest) -> SimpleUploadedFile | None:
 def detail(request: PersonRequest, pk: int) -> HttpResponse:
     """The page of one dataset. While it is read, htmx asks for the progress until there is something to show."""
     services.revive_stalled(owner=request.user)
+    notice_changes(owner=request.user)
     dataset = own(request, pk)
     if request.htmx:
         if dataset.status != Dataset.Status.READING:

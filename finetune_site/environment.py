@@ -107,7 +107,7 @@ class Environment(BaseSettings):
         False, description="People reach the portal by https only: secure cookies, HSTS, http is sent on to https."
     )
     local_roots: Folders = Field(
-        (), description="Folders under which staff may register models. Empty: models/ in the home."
+        (), description="Folders under which staff may register models and datasets. Empty: models/ in the home."
     )
     max_active_jobs: int = Field(20, ge=1, description="Jobs one person may have waiting or running.")
     max_upload_mb: int = Field(20_000, ge=1, description="Largest upload in MB.")
