@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,6 +40,10 @@ logger = logging.getLogger(__name__)
 SECONDS = 1800.0
 """The longest an account may take: about a gigabyte of text on one core."""
 MEMORY = 6 * 1024**3
+LONGEST_WAIT = timedelta(minutes=10)
+"""After this long an account that no worker has taken up is put into the queue again when somebody asks for it."""
+KEEP = timedelta(days=90)
+"""Accounts are of use as long as dataset, model, libraries and code stay the same."""
 PAUSE = 0.5
 """Seconds between two looks at how far it has come."""
 NOTE_EVERY = 5000
@@ -115,12 +121,13 @@ def _key(dataset: Dataset, folder: Path, plan: Mapping[str, Any]) -> str:
 
 
 def _begin_again(found: Accounting) -> bool:
-    """One that failed, or whose worker has died."""
-    due = Accounting.objects.filter(pk=found.pk)
-    failed, left = due.filter(state=Accounting.State.FAILED), due.filter(
-        state=Accounting.State.RUNNING, lease_until__lt=timezone.now()
-    )  # fmt: skip
-    return bool((failed | left).update(state=Accounting.State.WAITING, error=None, rows_done=0, lease_until=None))
+    """One that failed, whose worker has died, or that no worker ever took up."""
+    due, now = Accounting.objects.filter(pk=found.pk), timezone.now()
+    failed = due.filter(state=Accounting.State.FAILED)
+    left = due.filter(state=Accounting.State.RUNNING, lease_until__lt=now)
+    untaken = due.filter(state=Accounting.State.WAITING, created_at__lt=now - LONGEST_WAIT)
+    again = {"state": Accounting.State.WAITING, "error": None, "rows_done": 0, "lease_until": None, "created_at": now}
+    return bool((failed | left | untaken).update(**again))
 
 
 def enqueue(accounting_id: int) -> None:
@@ -225,3 +232,12 @@ def wait_for(account: Accounting, seconds: float) -> None:
     while account.is_under_way and time.monotonic() < end:
         time.sleep(PAUSE)
         account.refresh_from_db()
+
+
+def forget_old() -> None:
+    """Accounts that have had their time, and what a worker that was killed has left."""
+    for account in Accounting.objects.filter(created_at__lt=timezone.now() - KEEP):
+        account.delete()
+    for folder in Path(settings.DATASETS_DIR).glob("account-*"):
+        if folder.stat().st_mtime < time.time() - 2 * SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)

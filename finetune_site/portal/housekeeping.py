@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Failure
 
+from datasets_app.accounting import forget_old
 from datasets_app.resumable import forget_abandoned
 from jobs.models import Rehearsal, Trial
 
@@ -34,6 +35,7 @@ class Housekeeping:
         remove_torn_uploads()
         forget_abandoned()
         forget_old_rehearsals()
+        forget_old()
 
 
 def remove_torn_uploads() -> None:

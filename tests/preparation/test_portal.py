@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from datasets_app import accounting, seen_row
 from datasets_app.models import Accounting, Dataset
@@ -243,3 +245,24 @@ def test_the_page_of_a_new_job_leads_to_the_account_and_tells_it(ask: Ask, perso
     assert "Count them all" in page and link in page
     ask()
     assert "Of 3 rows 2 are learnt from" in text(person.get("/jobs/new", chosen))
+
+
+def test_an_account_that_no_worker_took_up_is_queued_again(ask: Ask, dataset: Dataset, model: BaseModel) -> None:
+    plan = accounting.plan_of(dataset, {"data.max_length": 60})
+    left = accounting.account_for(dataset, model, plan)
+    assert left.state == "waiting"
+    Accounting.objects.update(created_at=timezone.now() - 2 * accounting.LONGEST_WAIT)
+    assert ask().json()["state"] == "done"
+
+
+def test_old_accounts_and_what_a_killed_worker_left_are_forgotten(ask: Ask) -> None:
+    ask()
+    account = Accounting.objects.get()
+    torn = account.path.parent / "account-torn"
+    torn.mkdir()
+    accounting.forget_old()
+    assert torn.is_dir() and Accounting.objects.exists()
+    os.utime(torn, (0, 0))
+    Accounting.objects.update(created_at=timezone.now() - 2 * accounting.KEEP)
+    accounting.forget_old()
+    assert not torn.exists() and not Accounting.objects.exists()
