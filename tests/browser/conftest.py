@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, Request
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from tests.make import make_user
 
-WAIT = 10_000
+WAIT = 20_000
+"""Milliseconds for what takes a moment on an idle machine. Only what fails waits so long."""
 DESKTOP, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -61,6 +62,7 @@ class Watched:
         self.said = [each for each in self.said if not any(text in each for text in about)]
 
 
+expect.set_options(timeout=WAIT)
 OpenPage = Callable[..., Page]
 
 
