@@ -50,6 +50,13 @@ def test_packing_evaluation_checkpoints_and_early_stopping_are_gone_through(chat
     assert [row["line"] for row in document["rows"]] == list(range(10, 16)), "packed rows are told one by one"
 
 
+@pytest.mark.slow
+def test_in_place_of_an_evaluation_dataset_some_rows_are_held_out(chat_llama: Path) -> None:
+    document = hold(chat_llama, data__eval_dataset="2", training__early_stopping_patience=2)
+    assert document["state"] == "passed"
+    assert "evaluates" in proved(document)
+
+
 def test_the_proofs_are_not_trivial(held: Document) -> None:
     assert set(evidence(held, "targets-trained")["modules"]) == set(LLAMA_TARGETS)
     merged = evidence(held, "merges")
