@@ -259,7 +259,8 @@ def at_causality(prepared: Prepared) -> list[str]:
         ours, theirs = (_logits(prepared.model, input_ids=each) for each in (ids, other))
     except Exception:  # the first step fails then too, which is told there
         return []
-    return ["sees-ahead"] if _differ(ours[:, :-1], theirs[:, :-1]) else []
+    changed = (ours - theirs).abs()
+    return ["sees-ahead"] if float(changed[:, :-1].max()) > TOLERANCE * float(changed[:, -1].max()) else []
 
 
 @contextmanager
