@@ -45,7 +45,7 @@ from .serializers import (
     OverlapSerializer,
     PartsSerializer,
     PreviewSerializer,
-    RegisterSerializer,
+    RegisterFileSerializer,
     RowsSerializer,
     SplitSerializer,
     TriedSerializer,
@@ -101,11 +101,11 @@ class DatasetViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[Dataset]
     def get_permissions(self) -> list[Any]:
         return [IsAdminUser()] if self.action == "register" else list(super().get_permissions())
 
-    @extend_schema(request=RegisterSerializer, responses={201: DatasetSerializer})
+    @extend_schema(request=RegisterFileSerializer, responses={201: DatasetSerializer})
     @action(detail=False, methods=["post"], **PLAIN)
     def register(self, request: Request) -> Response:
         """Staff: make a file of the server a dataset where it lies. When it changes, it is read anew."""
-        asked = RegisterSerializer(data=request.data)
+        asked = RegisterFileSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         dataset = register_file(owner=self._person, **asked.validated_data)
         return Response(self.get_serializer(dataset).data, status=status.HTTP_201_CREATED)

@@ -50,7 +50,7 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
         read_only_fields = fields
 
 
-class RegisterSerializer(serializers.Serializer[Any]):
+class RegisterFileSerializer(serializers.Serializer[Any]):
     """A file of the server that becomes a dataset without being copied."""
 
     path = serializers.CharField(help_text="Absolute, under one of FORETUNE_LOCAL_ROOTS.")
