@@ -226,14 +226,6 @@ def steps_of(account: Accounting, spec: Mapping[str, Any]) -> int | None:
     )
 
 
-def wait_for(account: Accounting, seconds: float) -> None:
-    """Until it is done, or so many seconds have passed."""
-    end = time.monotonic() + seconds
-    while account.is_under_way and time.monotonic() < end:
-        time.sleep(PAUSE)
-        account.refresh_from_db()
-
-
 def forget_old() -> None:
     """Accounts that have had their time, and what a worker that was killed has left."""
     for account in Accounting.objects.filter(created_at__lt=timezone.now() - KEEP):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -79,13 +79,3 @@ def _packing(kept: Any, plan: Plan) -> dict[str, Any]:
     sequences = packed(kept[kept > 0], plan.max_length)
     filled = int(kept.sum(dtype=np.int64))
     return {"sequences": sequences, "share": round(filled / (sequences * plan.max_length), 4) if sequences else 0.0}
-
-
-def rows_beyond(histogram: Sequence[Sequence[int]], length: int) -> int:
-    """How many rows are longer than `length`, at least: whole bars of a histogram."""
-    before = 0
-    beyond = 0
-    for longest, rows in histogram:
-        beyond += rows if before >= length else 0
-        before = longest
-    return beyond

@@ -14,7 +14,6 @@ from jobs.preparation.account import account
 from jobs.preparation.fate import load
 from jobs.preparation.packing import packed
 from jobs.preparation.plan import Plan
-from jobs.preparation.summary import rows_beyond
 
 from .small import TOOL, assistant, make_merging_tokenizer, user
 
@@ -121,8 +120,6 @@ def test_lengths_are_those_of_rows_and_the_bars_hold_all_of_them(tmp_path: Path,
     assert seen["lengths"]["100"] == seen["longest"] == max(lengths) == seen["histogram"][-1][0]
     assert sum(lengths <= seen["lengths"]["95"]) == 95
     assert seen["ends"] == {"longest": 99, "shortest": 0}
-    assert rows_beyond(seen["histogram"], 0) == 100
-    assert rows_beyond(seen["histogram"], seen["histogram"][9][0]) == sum(rows for _, rows in seen["histogram"][10:])
 
 
 def test_tools_of_a_row_are_part_of_what_is_read(tmp_path: Path) -> None:
