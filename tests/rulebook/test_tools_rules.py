@@ -29,9 +29,7 @@ def found(facts: dict[str, Any], **changes: Any) -> list[str]:
         ({}, []),
     ],
 )
-def test_what_a_template_does_to_tools_is_said_of_rows_with_tools(
-    fate: dict[str, str], expected: list[str]
-) -> None:
+def test_what_a_template_does_to_tools_is_said_of_rows_with_tools(fate: dict[str, str], expected: list[str]) -> None:
     facts = {"template_tools": KEPT | fate}
     assert found(facts | {"rows_with_calls": 3, "rows_with_tools": 3}) == expected
     assert found(facts) == []
