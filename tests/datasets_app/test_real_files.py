@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 
 from datasets_app.reading import read_file
 from tests.make import make_client, make_user
@@ -20,6 +21,11 @@ PARAMETERS = ("name", "rows", "columns", "format", "layout")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the folder with real datasets is not on this machine")
 
 
+def test_no_real_file_is_left_out() -> None:
+    there = {path.name for path in FOLDER.iterdir() if path.suffix != ".md"}
+    assert there == {name for name, *_ in FILES}
+
+
 @pytest.mark.parametrize(PARAMETERS, FILES)
 def test_a_real_file_has_the_right_format_and_count(
     name: str, rows: int, columns: tuple[str, ...], format: str, layout: str
@@ -32,8 +38,13 @@ def test_a_real_file_has_the_right_format_and_count(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(PARAMETERS, FILES)
-def test_a_real_file_can_be_uploaded(name: str, rows: int, columns: tuple[str, ...], format: str, layout: str) -> None:
+def test_a_real_file_can_be_uploaded(
+    name: str, rows: int, columns: tuple[str, ...], format: str, layout: str, client: Client
+) -> None:
+    person = make_user()
     sent = {"file": SimpleUploadedFile(name, (FOLDER / name).read_bytes())}
-    told = make_client(make_user()).post("/api/v1/datasets/", sent, format="multipart").json()
+    told = make_client(person).post("/api/v1/datasets/", sent, format="multipart").json()
+    client.force_login(person)
+    assert f"{rows:,}" in client.get(f"/datasets/{told['id']}/").content.decode()
     assert (told["status"], told["format"], told["layout"]) == ("ready", format, layout)
     assert (told["rows"], told["bad_rows"], told["columns"]) == (rows, 0, list(columns))
