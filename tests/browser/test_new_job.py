@@ -90,6 +90,18 @@ def test_what_fits_nothing_is_said_and_chooses_nothing(form: NewJob) -> None:
     expect(form.input("model.name")).to_have_value("")
 
 
+def test_what_may_be_left_open_is_taken_back(form: NewJob, dataset: Dataset, owner: User) -> None:
+    form.page.locator("#advanced > summary").click()
+    form.choose("data.eval_dataset", str(dataset.pk))
+    box = form.page.get_by_role("combobox", name="Evaluation dataset")
+    expect(box).to_have_value("support chats")
+    box.click()
+    with form.page.expect_response("**/jobs/check"):
+        options(form).filter(has_text="None").click()
+    expect(box).to_have_value("")
+    expect(form.input("data.eval_dataset")).to_have_value("")
+
+
 def test_a_link_to_a_missing_choice_leads_to_its_box(form: NewJob) -> None:
     form.page.locator("#verdict").get_by_role("link", name="Base model").click()
     expect(form.page.get_by_role("combobox", name="Base model")).to_be_focused()

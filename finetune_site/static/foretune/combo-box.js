@@ -69,7 +69,8 @@ class ComboBox extends HTMLElement {
 
   open(typed = "") {
     const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = (option) => option.value && words.every((word) => option.textContent.toLowerCase().includes(word));
+    const possible = (option) => option.value || !this.select.required; // nothing, where nothing may be chosen
+    const fits = (option) => possible(option) && words.every((word) => option.textContent.toLowerCase().includes(word));
     this.list.replaceChildren(...this.drawn(fits));
     const found = this.options.length;
     this.none.textContent = `Nothing fits “${typed.trim()}”.`;
