@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from jobs.rulebook import SETTINGS
 from models_catalog import catalogue
 
 from . import accounting
@@ -18,16 +19,17 @@ from .models import Accounting
 
 KEPT_WHOLE = ("95", "99", "100")
 """Percent of the rows for which a length is offered that keeps them whole."""
+SHORTEST = int(SETTINGS["data.max_length"].minimum or 1)
 BARS_HIGH, BARS_WIDE = 100, 480
 MEANS = {
-    "end_cut": ("warning", "lose the end of what is to be learnt, so the model learns no end of them"),
-    "cut": ("warning", "are cut off"),
-    "dropped": ("error", "are left out, because nothing to learn is left after the cut"),
-    "masked": ("error", "are left out, because they hold nothing to learn"),
-    "refused": ("error", "are refused by the model's chat template"),
-    "equal": ("warning", "have two answers that are the same"),
-    "equal_cut": ("warning", "have two answers that are the same as far as they are kept"),
-    "unknown": ("warning", "have characters that the tokenizer lacks"),
+    "end_cut": ("warning", "the end of what is to be learnt is cut off, so the model learns no end"),
+    "cut": ("warning", "cut off"),
+    "dropped": ("error", "left out, because nothing to learn is left after the cut"),
+    "masked": ("error", "left out, because nothing to learn is in them"),
+    "refused": ("error", "refused by the model's chat template"),
+    "equal": ("warning", "both answers are the same"),
+    "equal_cut": ("warning", "both answers are the same as far as they are kept"),
+    "unknown": ("warning", "characters that the tokenizer lacks"),
 }
 
 
@@ -60,8 +62,8 @@ class Length:
 
 
 def models_to_choose() -> list[str]:
-    """Names of the models whose tokenizers are here."""
-    return [choice.name for choice in catalogue.choices() if choice.at_hand]
+    """Names of all models, those first whose files are here."""
+    return [choice.name for choice in catalogue.choices()]
 
 
 class AccountingPage:
@@ -128,11 +130,10 @@ class AccountingPage:
     def lengths(self) -> Iterator[Length]:
         """What would keep so many rows whole, with where to account for it and where to use it."""
         lengths = self.summary.get("lengths", {})
-        for share in KEPT_WHOLE:
-            if share in lengths:
-                tokens = max(8, lengths[share])
-                here = reverse("datasets:accounting", args=[self.question.dataset.pk])
-                yield Length(share, tokens, here + self.question.with_changes(max_length=tokens), self.job(tokens))
+        shares = {max(SHORTEST, lengths[share]): share for share in KEPT_WHOLE if share in lengths}
+        here = reverse("datasets:accounting", args=[self.question.dataset.pk])
+        for tokens, share in shares.items():
+            yield Length(share, tokens, here + self.question.with_changes(max_length=tokens), self.job(tokens))
 
     def job(self, max_length: int) -> str:
         """A new job with this dataset, this model and that length."""

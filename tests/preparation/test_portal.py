@@ -161,7 +161,7 @@ def test_the_page_tells_what_is_lost_and_what_would_help(ask: Ask, person: Clien
     ask()
     page = text(person.get(f"/datasets/{dataset.pk}/accounting/", {"model": "house/tiny", "max_length": 60}))
     assert "2 of 3" in page and "Answers only, because" in page
-    assert "are left out, because nothing to learn is left after the cut" in page
+    assert "1 row: left out, because nothing to learn is left after the cut" in page
     assert f"/datasets/{dataset.pk}/tokens/?model=house%2Ftiny&amp;max_length=60&amp;row=3" in page
     assert "100 % of the rows" in page and "data.max_length=" in page
 
