@@ -106,7 +106,8 @@ def _page(
     refused: Problem | None = None,
 ) -> HttpResponse:
     page = {"dataset": dataset, "form": form, "tried": tried, "refused": refused, "kept": mappings_for(dataset)}
-    return render(request, "datasets/map.html", page, status=refused.status_code if refused else 200)
+    status = refused.status_code if refused and "try" not in request.POST else 200  # a look refuses nothing
+    return render(request, "datasets/map.html", page, status=status)
 
 
 @require_POST
