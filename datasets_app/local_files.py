@@ -54,6 +54,7 @@ def register_file(*, owner: User, path: str, name: str = "") -> Dataset:
 def _file_under_roots(path: str) -> Path:
     try:
         file = Path(path).resolve()
+        str(file).encode()  # a name that is no UTF-8 cannot be kept
         if not Path(path).is_absolute():
             raise _no_file(path)
         if not _may_be_read(file):
