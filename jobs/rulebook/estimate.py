@@ -368,7 +368,7 @@ def _basis(facts: Facts) -> str:
     if len(paces) < 2:
         return f"from {count(len(paces), 'job')} of this kind here" if paces else ""
     off = sorted(median(paces) / pace - 1 for pace in paces)
-    return f"from {count(len(paces), 'job')} of this kind here, for which it was off by {off[0]:+.0%} … {off[-1]:+.0%}"
+    return f"from {count(len(paces), 'job')} of this kind here, for which it was off by {_range(off)}"
 
 
 def _error_so_far(facts: Facts) -> str:
@@ -377,7 +377,13 @@ def _error_so_far(facts: Facts) -> str:
     if not jobs:
         return ""
     off = sorted(predicted / measured - 1 for predicted, measured in jobs)
-    return f"{count(len(jobs), 'job')} of this kind here: the formula was off by {off[0]:+.0%} … {off[-1]:+.0%}."
+    return f"{count(len(jobs), 'job')} of this kind here: the formula was off by {_range(off)}."
+
+
+def _range(shares: Sequence[float]) -> str:
+    """From the least to the most of rising numbers; said once where both read alike."""
+    least, most = f"{shares[0]:+.0%}", f"{shares[-1]:+.0%}"
+    return least if least == most else f"{least} … {most}"
 
 
 def _plan(facts: Facts) -> Plan:

@@ -225,7 +225,7 @@ def test_memory_is_corrected_by_earlier_jobs_of_the_same_kind() -> None:
     other = reckoned({"memory_history": {"gpu dpo full none kept": [[10**9, 2 * 10**9]] * 20}})
     assert plain and higher.memory_bytes
     assert higher.memory_bytes / plain == pytest.approx(1.2 ** (20 / 23), rel=0.001)
-    assert higher.error_so_far == "20 jobs of this kind here: the formula was off by -17% … -17%."
+    assert higher.error_so_far == "20 jobs of this kind here: the formula was off by -17%."
     assert (other.memory_bytes, other.error_so_far) == (plain, "")
 
 
