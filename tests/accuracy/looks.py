@@ -66,6 +66,8 @@ def _not_as_asked(run: RunFile, unread: Collection[str]) -> Iterator[str]:
         yield "setting-ignored"
     if any(_is_below_zero(run, path) for path in REVERSED) or _overshoots(run):
         yield "learns-backwards"
+    if _is_below_zero(run, "training.logging_steps"):
+        yield "setting-ignored"  # nothing is ever logged
     strategy = run.settings.get("data.strategy")
     if strategy and (strategy == "chat") != run.conversational:
         yield "strategy-ignored"
