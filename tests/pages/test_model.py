@@ -73,7 +73,7 @@ def test_without_the_helper_process_the_playground_says_so(person: Client, model
     assert "<html" in page and "Ahoy!" in page
 
 
-@pytest.mark.parametrize(("reason", "said"), [("timeout", "took longer than"), ("memory", "more memory"),
+@pytest.mark.parametrize(("reason", "said"), [("timeout", "Nothing was there after 20 s"), ("memory", "more memory"),
                                               ("crashed", "broke down"), ("failed", "broke down")])  # fmt: skip
 def test_a_template_that_explodes_is_said(
     person: Client, model: BaseModel, monkeypatch: pytest.MonkeyPatch, reason: str, said: str
