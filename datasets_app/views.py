@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh, reselect, retarget
 
 from finetune_site.people import PersonRequest
 from finetune_site.problems import Problem
@@ -141,7 +141,15 @@ def detail_page(
         "children": dataset.children.count(),
         "refused": refused,
     }
-    return render(request, "datasets/detail.html", page, status=refused.status_code if refused else 200)
+    response = render(request, "datasets/detail.html", page, status=refused.status_code if refused else 200)
+    return _seen(response) if refused and request.htmx else response
+
+
+def _seen(refusal: HttpResponse) -> HttpResponse:
+    """A refusal stands at the top of the page, wherever the button was. htmx shows 422, and no other error."""
+    refusal.status_code = 422
+    refusal["HX-Reswap"] = "outerHTML show:window:top"
+    return reselect(retarget(refusal, "#main"), "#main")
 
 
 def _comparable(dataset: Dataset) -> QuerySet[Dataset]:

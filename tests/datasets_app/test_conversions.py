@@ -193,6 +193,16 @@ def test_the_page_shows_rows_before_it_converts(client: Any) -> None:
     assert Dataset.objects.count() == 1
 
 
+def test_what_cannot_be_tried_is_said_where_it_is_seen(client: Any) -> None:
+    dataset = make_dataset(row=TWICE)
+    client.force_login(dataset.owner)
+    asked = {"to": "text", "model": "house/nobody", "try": "1"}
+    answer = client.post(f"/datasets/{dataset.pk}/convert", asked, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer["HX-Retarget"], answer["HX-Reselect"]) == (422, "#main", "#main")
+    assert "house/nobody" in answer.content.decode()
+    assert client.post(f"/datasets/{dataset.pk}/convert", asked).status_code == 400
+
+
 def test_the_page_offers_models_that_have_a_template(client: Any) -> None:
     make_model()
     dataset = make_dataset(row=TWICE)
