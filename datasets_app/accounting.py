@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 SECONDS = 1800.0
 """The longest an account may take: about a gigabyte of text on one core."""
+AT_ONCE, AT_ONCE_SECONDS = 16_000_000, 60.0
+"""Characters of a dataset whose rows are counted before a job is queued, in seconds. Larger ones wait to be asked."""
 MEMORY = 6 * 1024**3
 LONGEST_WAIT = timedelta(minutes=10)
 """After this long an account that no worker has taken up is put into the queue again when somebody asks for it."""
@@ -82,18 +84,40 @@ def at_hand(
 
 def account_for(dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None = None) -> Accounting:
     """The account, begun unless somebody has; a failed one is tried again. Raises `Problem`."""
+    found, is_new = _found_or_new(dataset, model, plan, revision)
+    if is_new or _begin_again(found):
+        transaction.on_commit(lambda: enqueue(found.pk))
+    found.refresh_from_db()
+    return found
+
+
+def count_at_once(dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None = None) -> bool:
+    """Account for the rows of a dataset here and now, unless it is large. Returns whether the account is there.
+
+    Takes seconds: not for a request. What stands in the way is no error, because nobody asked for the account.
+    """
+    if dataset.rows * dataset.stats.get("length", {}).get("average", 0) > AT_ONCE:
+        return False
+    try:
+        found, _ = _found_or_new(dataset, model, plan, revision)
+    except Problem:
+        return False
+    _begin_again(found)
+    run(found.pk, seconds=AT_ONCE_SECONDS)
+    return Accounting.objects.filter(pk=found.pk, state=Accounting.State.DONE).exists()
+
+
+def _found_or_new(
+    dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None
+) -> tuple[Accounting, bool]:
     folder = _folder_of(dataset, model, plan, revision)
     asked = {"dataset": dataset, "model": model, "revision": revision or "", "plan": dict(plan)}
     key = _key(dataset, folder, plan)
     try:
         with transaction.atomic():
-            found, is_new = Accounting.objects.get_or_create(key=key, defaults=asked)
+            return Accounting.objects.get_or_create(key=key, defaults=asked)
     except IntegrityError:
-        found, is_new = Accounting.objects.get(key=key), False
-    if is_new or _begin_again(found):
-        transaction.on_commit(lambda: enqueue(found.pk))
-    found.refresh_from_db()
-    return found
+        return Accounting.objects.get(key=key), False
 
 
 def _folder_of(dataset: Dataset, model: BaseModel, plan: Mapping[str, Any], revision: str | None) -> Path:
@@ -137,14 +161,14 @@ def enqueue(accounting_id: int) -> None:
 # The task
 
 
-def run(accounting_id: int) -> None:
+def run(accounting_id: int, seconds: float = SECONDS) -> None:
     """A task of the light queue. For an account that is taken or done this does nothing."""
     waiting = Accounting.objects.filter(pk=accounting_id, state=Accounting.State.WAITING)
     if not waiting.update(state=Accounting.State.RUNNING, lease_until=lease()):
         return
     row = Accounting.objects.select_related("dataset", "model").get(pk=accounting_id)
     try:
-        summary = _counted(row)
+        summary = _counted(row, seconds)
     except Exception as error:
         _mine(row).update(state=Accounting.State.FAILED, error=_finding(error, row).as_dict())
     else:
@@ -155,7 +179,7 @@ def _mine(row: Accounting) -> QuerySet[Accounting]:
     return Accounting.objects.filter(pk=row.pk, state=Accounting.State.RUNNING)
 
 
-def _counted(row: Accounting) -> dict[str, Any]:
+def _counted(row: Accounting, seconds: float) -> dict[str, Any]:
     """Copy the rows to where the helper process may read them, and have it count them."""
     folder = cache_state(row.model, row.revision or None).described_in
     if folder is None:
@@ -165,7 +189,7 @@ def _counted(row: Accounting) -> dict[str, Any]:
         _copy(row, rows)
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(
-                ask, "account", seconds=SECONDS, memory=MEMORY, fresh=True,
+                ask, "account", seconds=seconds, memory=MEMORY, fresh=True,
                 model_folder=str(folder), rows_file=str(rows), plan=row.plan, arrays=str(table), progress=str(progress),
             )  # fmt: skip
             while not asked.done():

@@ -1,4 +1,4 @@
-"""Rehearses what somebody wants to train: the model is looked into, the rows chosen, the real trainer tried.
+"""Rehearses what somebody wants to train: model and rows are looked into, the real trainer is tried.
 
 The same question is asked once: its answer is kept, and whoever asks meanwhile waits for it.
 """
@@ -16,6 +16,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from datasets_app.accounting import count_at_once, plan_of
 from datasets_app.models import Dataset, TellingRows
 from datasets_app.reading import storable
 from datasets_app.telling_rows import as_rehearsed, telling_rows
@@ -47,12 +48,14 @@ WORDS = {
 
 
 def rehearse(choices: Choices, user: User, *, job: Job | None = None) -> Review:
-    """Look into the model, ask the rulebook with all that is then known, and rehearse what it lets pass.
+    """Look into the model and the rows, ask the rulebook with all that is then known, and rehearse what it lets pass.
 
     The answer has a rehearsal unless a rule stands against it. Takes seconds: not for a request.
     """
     _look_into(choices)
     asked = review(choices, user=user, job=job)
+    if asked.report.ok and not asked.rehearsal and _count_rows(asked, user):
+        asked = review(choices, user=user, job=job)
     if not asked.report.ok or asked.rehearsal:
         return asked
     return asked.with_rehearsal(_rehearse(asked, user))
@@ -71,6 +74,15 @@ def _look_into(choices: Choices) -> None:
             look_into(model, choices.values.get("model.revision"))
     except (Problem, Unanswered) as failed:
         logger.info("%s was not looked into before its rehearsal: %s", model, failed)
+
+
+def _count_rows(asked: Review, user: User) -> bool:
+    """A rehearsal sees a few rows; here all of them are tokenised. Returns whether more is known now."""
+    model = catalogue.find(asked.facts["model"])
+    if model is None or "rows_accounted" in asked.facts:
+        return False
+    dataset, chosen = Dataset.objects.visible_to(user).get(pk=asked.facts["dataset"]), asked.choices.effective
+    return count_at_once(dataset, model, plan_of(dataset, chosen), chosen.get("model.revision"))
 
 
 def _rehearse(asked: Review, user: User) -> Rehearsal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
@@ -16,10 +17,14 @@ from django.utils import timezone
 
 from datasets_app import accounting, seen_row
 from datasets_app.models import Accounting, Dataset
+from jobs import rehearsals
+from jobs.review import Review
+from jobs.rulebook import read
 from jobs.warm.client import Unanswered
 from jobs.warm.tasks import TASKS
 from models_catalog.models import BaseModel
-from tests.make import make_dataset, make_family, make_user
+from tests.make import make_dataset, make_family, make_model, make_spec, make_user, write_model_files
+from tests.rehearsals import make_document
 
 from .small import assistant, user
 
@@ -266,3 +271,64 @@ def test_old_accounts_and_what_a_killed_worker_left_are_forgotten(ask: Ask) -> N
     Accounting.objects.update(created_at=timezone.now() - 2 * accounting.KEEP)
     accounting.forget_old()
     assert not torn.exists() and not Accounting.objects.exists()
+
+
+# Before a job is queued
+
+Rehearse = Callable[..., Review]
+
+
+@pytest.fixture
+def rehearse(
+    owner: User,
+    dataset: Dataset,
+    chatml: Path,
+    tmp_path: Path,
+    nothing_was_rehearsed: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Rehearse:
+    """The portal's own rehearsal, of which the helper process always says that it passed."""
+    monkeypatch.setattr(rehearsals, "count_at_once", accounting.count_at_once)
+    monkeypatch.setattr(rehearsals, "ask", lambda *_, **__: make_document())
+    write_model_files(tmp_path)
+    shutil.copytree(chatml, tmp_path, dirs_exist_ok=True)
+    model = make_model(path=str(tmp_path))
+
+    def rehearsed(max_length: int) -> Review:
+        changes = {"data.dataset": str(dataset.pk), "data.max_length": max_length, "model.name": model.name}
+        return rehearsals.rehearse(read(make_spec(**changes)), owner)
+
+    return rehearsed
+
+
+def test_all_rows_are_counted_before_a_job_is_rehearsed(rehearse: Rehearse) -> None:
+    asked = rehearse(60)
+    assert (asked.facts["rows_accounted"], asked.facts["rows_usable"]) == (3, 2)
+    assert {"prepared.cut", "prepared.left-out"} <= {finding.code for finding in asked.report.warnings}
+    assert asked.rehearsal is not None
+
+
+def test_a_job_none_of_whose_rows_is_left_is_stopped_before_it_is_rehearsed(rehearse: Rehearse) -> None:
+    asked = rehearse(8)
+    assert [finding.code for finding in asked.report.errors] == ["prepared.nothing-left"]
+    assert asked.rehearsal is None
+
+
+def test_rows_that_cannot_be_counted_stop_nobody(rehearse: Rehearse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise Unanswered("memory")
+
+    monkeypatch.setattr(accounting, "ask", breaks)
+    asked = rehearse(60)
+    assert asked.report.ok and asked.rehearsal is not None
+    assert "rows_accounted" not in asked.facts
+
+
+def test_a_large_dataset_is_counted_only_when_somebody_asks(
+    rehearse: Rehearse, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounting, "AT_ONCE", 10)
+    dataset.stats = {**dataset.stats, "length": {"average": 300, "shortest": 1, "longest": 900}}
+    dataset.save()
+    assert rehearse(60).rehearsal is not None
+    assert not Accounting.objects.exists()

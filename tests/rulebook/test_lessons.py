@@ -372,6 +372,9 @@ OTHERS: dict[str, tuple[dict[str, Any], dict[str, Any], list[str]]] = {
     "some pairs cut to the same": ({}, {"pairs_cut_alike": 8, "rows_prepared": 812}, ["measured.pairs-cut-alike"]),
     "texts that begin twice": ({}, {"rows_start_doubled": 3, "rows_prepared": 812}, ["measured.start-doubled"]),
     "some rows lost": ({}, {"rows_prepared": 800, "rows_given": 812}, ["measured.rows-lost"]),
+    "what the account of all rows has said": (
+        {}, {"rows_prepared": 800, "rows_given": 812, "rows_full": 9, "pairs_cut_alike": 8, "rows_accounted": 812}, []
+    ),
     "pickle weights": ({}, {"unsafe_weights": True}, ["model.unsafe-weights"]),
     "no gradient checkpointing": ({}, {"supports_checkpointing": False}, ["model.no-gradient-checkpointing"]),
     "an unfit architecture": ({}, {"untrainable": "It is an encoder."}, ["model.untrainable"]),

@@ -1,4 +1,7 @@
-"""What the trainer finds once rows have been tokenised."""
+"""What the trainer finds once rows have been tokenised.
+
+Where the portal has accounted for all rows before (`rows_accounted`), the warnings of prepared.py have said it already.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,11 @@ def nothing_left(
     "tokens, or shorten the prompts.",
     breaks={"rows_prepared": 800, "rows_given": 812, "max_length": 64},
 )
-def rows_lost(rows_prepared: int, rows_given: int, max_length: int, packing: bool = False) -> Broken | None:
+def rows_lost(
+    rows_prepared: int, rows_given: int, max_length: int, packing: bool = False, rows_accounted: int | None = None
+) -> Broken | None:
     """Such rows disappear while rows are prepared, without a word from the trainer."""
-    if packing or not 0 < rows_prepared < rows_given:
+    if packing or rows_accounted or not 0 < rows_prepared < rows_given:
         return None
     return broken(lost=rows_given - rows_prepared, given=count(rows_given, "row"), max_length=max_length)
 
@@ -66,10 +71,11 @@ def rows_cut(
     packing: bool = False,
     context_length: int | None = None,
     token_ceiling: int | None = None,
+    rows_accounted: int | None = None,
 ) -> Broken | None:
     """What a template writes around the turns counts too, which nobody can see in the rows."""
     told_before = token_ceiling is not None and token_ceiling // BYTES_A_TOKEN > max_length
-    if packing or not rows_full or told_before:
+    if packing or rows_accounted or not rows_full or told_before:
         return None
     fix = _keep_more(max_length, context_length)
     prepared = count(rows_prepared, "row")
@@ -122,10 +128,14 @@ def all_pairs_cut_alike(
     breaks=_CUT_ALIKE,
 )
 def pairs_cut_alike(
-    pairs_cut_alike: int, rows_prepared: int, max_length: int, context_length: int | None = None
+    pairs_cut_alike: int,
+    rows_prepared: int,
+    max_length: int,
+    context_length: int | None = None,
+    rows_accounted: int | None = None,
 ) -> Broken | None:
     """The difference lies beyond what is kept, and the trainer says nothing."""
-    if not 0 < pairs_cut_alike < rows_prepared:
+    if rows_accounted or not 0 < pairs_cut_alike < rows_prepared:
         return None
     fix = _keep_more(max_length, context_length)
     alike = count(pairs_cut_alike, "row")
