@@ -54,11 +54,20 @@ def rehearse(choices: Choices, user: User, *, job: Job | None = None) -> Review:
     """
     _look_into(choices)
     asked = review(choices, user=user, job=job)
-    if asked.report.ok and not asked.rehearsal and _count_rows(asked, user):
+    if asked.report.ok and not asked.rehearsal and count_rows(asked, user):
         asked = review(choices, user=user, job=job)
     if not asked.report.ok or asked.rehearsal:
         return asked
     return asked.with_rehearsal(_rehearse(asked, user))
+
+
+def count_rows(asked: Review, user: User) -> bool:
+    """A rehearsal sees a few rows; here all of them are tokenised. Returns whether more is known now."""
+    model = catalogue.find(asked.facts["model"])
+    if model is None or "rows_accounted" in asked.facts:
+        return False
+    dataset, chosen = Dataset.objects.visible_to(user).get(pk=asked.facts["dataset"]), asked.choices.effective
+    return count_at_once(dataset, model, plan_of(dataset, chosen), chosen.get("model.revision"))
 
 
 def not_rehearsed(reason: str, *, reference: str = "", log: str = "") -> Rehearsal:
@@ -74,15 +83,6 @@ def _look_into(choices: Choices) -> None:
             look_into(model, choices.values.get("model.revision"))
     except (Problem, Unanswered) as failed:
         logger.info("%s was not looked into before its rehearsal: %s", model, failed)
-
-
-def _count_rows(asked: Review, user: User) -> bool:
-    """A rehearsal sees a few rows; here all of them are tokenised. Returns whether more is known now."""
-    model = catalogue.find(asked.facts["model"])
-    if model is None or "rows_accounted" in asked.facts:
-        return False
-    dataset, chosen = Dataset.objects.visible_to(user).get(pk=asked.facts["dataset"]), asked.choices.effective
-    return count_at_once(dataset, model, plan_of(dataset, chosen), chosen.get("model.revision"))
 
 
 def _rehearse(asked: Review, user: User) -> Rehearsal:
