@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -9,6 +10,7 @@ from rest_framework import serializers
 
 from .conversions import Tried
 from .models import Dataset
+from .retention import kept_until
 
 
 class RowProblemSerializer(serializers.Serializer[Any]):
@@ -39,15 +41,19 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
     change = serializers.DictField(help_text="How it was made from its parent: kind and options. Empty: uploaded.")
     report = serializers.DictField(help_text="What making it did: rows written, left out, changed, and why.")
     error = serializers.DictField(allow_null=True, help_text="Why reading failed: a finding.")
+    kept_until = serializers.SerializerMethodField(help_text="When it is deleted unless a job uses it. null: never.")
 
     class Meta:
         model = Dataset
         fields = [
             "id", "name", "file_name", "status", "local", "container", "format", "layout", "mixture", "conversational",
             "columns", "rows", "bad_rows", "stats", "problems", "problem_count", "error", "size_bytes", "sha256",
-            "created_at", "original", "version", "parent", "change", "report", "notes",
+            "created_at", "kept_until", "original", "version", "parent", "change", "report", "notes",
         ]  # fmt: skip
         read_only_fields = fields
+
+    def get_kept_until(self, dataset: Dataset) -> datetime | None:
+        return kept_until(dataset)
 
 
 class RegisterFileSerializer(serializers.Serializer[Any]):
@@ -60,7 +66,7 @@ class RegisterFileSerializer(serializers.Serializer[Any]):
 class UploadSerializer(serializers.Serializer[Any]):
     """The form of an upload. The service judges it."""
 
-    file = serializers.FileField(help_text="JSON lines, or a list of objects in JSON, as UTF-8.")
+    file = serializers.FileField(help_text="JSON lines, JSON, CSV, TSV or Parquet, packed or not.")
     name = serializers.CharField(required=False, help_text="By default that of the file.")
 
 

@@ -22,6 +22,7 @@ from .correction_form import CorrectionForm, given_choices
 from .corrections import correct_dataset, try_correction
 from .local_files import notice_changes, register_file
 from .models import Dataset, Format
+from .retention import kept_until
 from .row_page import RowPage
 from .splits import split_dataset
 from .templated import names_of_writers
@@ -139,6 +140,7 @@ def detail_page(
         "jobs": dataset.jobs.order_by("-created_at")[:5],
         "versions": family(dataset),
         "children": dataset.children.count(),
+        "kept_until": kept_until(dataset),
         "refused": refused,
     }
     response = render(request, "datasets/detail.html", page, status=refused.status_code if refused else 200)

@@ -111,6 +111,7 @@ class Environment(BaseSettings):
     )
     max_active_jobs: int = Field(20, ge=1, description="Jobs one person may have waiting or running.")
     max_upload_mb: int = Field(20_000, ge=1, description="Largest upload in MB.")
+    dataset_days: int = Field(0, ge=0, description="Days without a job after which a dataset is deleted. 0: never.")
     download_mb_per_second: float = Field(20.0, gt=0, description="Download speed that time estimates assume, in MB/s.")
     machine_name: PlainName = Field(
         default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:80] or "machine",

@@ -14,6 +14,7 @@ from django_q.models import Failure
 
 from datasets_app.accounting import forget_old
 from datasets_app.resumable import forget_abandoned
+from datasets_app.retention import delete_unused
 from jobs.models import Rehearsal, Trial
 
 DAY = 24 * 3600.0
@@ -36,6 +37,7 @@ class Housekeeping:
         forget_abandoned()
         forget_old_rehearsals()
         forget_old()
+        delete_unused()
 
 
 def remove_torn_uploads() -> None:
