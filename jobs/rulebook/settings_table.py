@@ -404,11 +404,9 @@ _ROWS = (
         "LoRA alpha",
         "Strength of the update; about twice the rank.",
         default=32,
-        above=0,
         slider=True,
         step=1,
         applies=LORA,
-        why="Alpha 0 gives a zero gradient: nothing is learnt and no error is raised.",
     ),
     Setting(
         "lora.dropout",

@@ -195,7 +195,7 @@ def test_sft_must_not_get_preference_rows() -> None:
 
 # Numbers
 
-ZERO_OR_WORSE = ["training.num_epochs", "training.batch_size", "training.learning_rate", "lora.r", "lora.alpha"]
+ZERO_OR_WORSE = ["training.num_epochs", "training.batch_size", "training.learning_rate", "lora.r"]
 
 
 @pytest.mark.parametrize("path", ZERO_OR_WORSE)
@@ -209,7 +209,13 @@ def test_a_senseless_number_is_one_error_with_a_cure(path: str, value: Any) -> N
     assert error.fix.changes[path] > 0
 
 
-@pytest.mark.parametrize("path", ZERO_OR_WORSE)
+@pytest.mark.parametrize("value", [0, "0", 0.0, -0.0, "nan", "inf", "many", [], True])
+def test_an_alpha_that_learns_nothing_is_one_error_with_a_cure(value: Any) -> None:
+    (error,) = World().report(read({**spec(), "lora.alpha": value})).errors
+    assert (error.field, error.fix and error.fix.changes) == ("lora.alpha", {"lora.alpha": 32})
+
+
+@pytest.mark.parametrize("path", [*ZERO_OR_WORSE, "lora.alpha"])
 def test_a_huge_number_is_an_error(path: str) -> None:
     assert [error.field for error in ask(**{path: 10**17}).errors] == [path]
 
@@ -218,6 +224,7 @@ UNUSUAL = [
     ("training.num_epochs", 0.5, 1), ("training.num_epochs", 11, 10), ("training.batch_size", 9, 8),
     ("training.learning_rate", 9e-6, 1e-5), ("training.learning_rate", 6e-4, 5e-4),
     ("lora.r", 4, 8), ("lora.r", 128, 64), ("lora.alpha", 15, 32), ("lora.alpha", 65, 32),
+    ("lora.alpha", -16, 32),
 ]  # fmt: skip
 
 

@@ -9,6 +9,20 @@ from ..words import number
 
 
 @rule(
+    code="lora.alpha-zero",
+    severity=Severity.ERROR,
+    field="lora.alpha",
+    message="lora.alpha is 0, so every update is multiplied by 0 and nothing is learnt. Use {double}, twice the rank.",
+    breaks={"lora_r": 16, "lora_alpha": 0},
+)
+def alpha_zero(lora_r: int, lora_alpha: float) -> Broken | None:
+    """Alpha 0 gives a zero gradient: nothing is learnt and no error is raised."""
+    if lora_alpha or lora_r < 1:
+        return None
+    return broken(fix=use("lora.alpha", 2 * lora_r), double=2 * lora_r)
+
+
+@rule(
     code="lora.alpha-unusual",
     severity=Severity.WARNING,
     field="lora.alpha",
@@ -18,13 +32,20 @@ from ..words import number
 )
 def alpha_unusual(lora_r: int, lora_alpha: float, use_rslora: bool = False) -> Broken | None:
     """Alpha over rank multiplies every update: far from the usual 2 it acts like another learning rate."""
-    if use_rslora or lora_r < 1 or lora_alpha <= 0 or lora_r <= lora_alpha <= 4 * lora_r:
+    usual = use_rslora or lora_r <= lora_alpha <= 4 * lora_r
+    if lora_r < 1 or not lora_alpha or (lora_alpha > 0 and usual):
         return None
     return broken(
         fix=use("lora.alpha", 2 * lora_r),
         alpha=number(lora_alpha),
         rank=lora_r,
         scale=number(lora_alpha / lora_r),
-        why="The adapter hardly shows." if lora_alpha < lora_r else "The adapter easily overshoots.",
+        why=_why(lora_r, lora_alpha),
         double=2 * lora_r,
     )
+
+
+def _why(rank: int, alpha: float) -> str:
+    if alpha < 0:
+        return "The sign turns the adapter around, which it learns to make up for."
+    return "The adapter hardly shows." if alpha < rank else "The adapter easily overshoots."
