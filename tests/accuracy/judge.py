@@ -127,7 +127,8 @@ class Judge:
         known = {(each.code, each.field) for each in before.errors}
         if any((each.code, each.field, each.message) == _of(finding) for each in after.errors):
             return {"cures": False, "why": "its finding stays"}
-        if new := [each.code for each in after.errors if (each.code, each.field) not in known]:
+        other = [each for each in after.errors if (each.code, each.field) not in known]
+        if new := [each.code for each in other if not _was_so_before(each, finding, before)]:
             return {"cures": False, "why": f"brings {', '.join(new)}"}
         after = self._mended(after)
         if after.errors:
@@ -145,6 +146,12 @@ class Judge:
                 break
             verdict = self.portal.press(verdict, curable, 0)
         return verdict
+
+
+def _was_so_before(error: Finding, mended: Finding, before: Verdict) -> bool:
+    """Whether the fix only revealed an error: its rule lacked a fact before, or the value that it is about."""
+    unread = mended.code == "specification.unreadable" and mended.field == error.field
+    return unread or error.code in before.unasked
 
 
 def _of(finding: Finding) -> tuple[str, str | None, str]:

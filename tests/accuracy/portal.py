@@ -43,7 +43,10 @@ AT_HAND = "house/at-hand"
 
 @dataclass(frozen=True)
 class Verdict:
-    """`findings` block the job when one of them is an error; those of an upload or a registration always do."""
+    """`findings` block the job when one of them is an error; those of an upload or a registration always do.
+
+    `unasked` are the codes of rules that lacked a fact; those about all rows do while anything stands against a job.
+    """
 
     findings: tuple[Finding, ...]
     seconds: float
@@ -51,6 +54,7 @@ class Verdict:
     facts: Mapping[str, Any] = field(default_factory=dict)
     rehearsed: str = ""
     rehearsal: float = 0.0
+    unasked: frozenset[str] = frozenset()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -87,7 +91,13 @@ class Portal:
         seconds = time.monotonic() - started
         if reviewed.report.ok and count_rows(reviewed, self.user):
             reviewed = review(choices, user=self.user)
-        verdict = Verdict(tuple(reviewed.report), seconds, reviewed.choices, reviewed.plain_facts())
+        verdict = Verdict(
+            tuple(reviewed.report),
+            seconds,
+            reviewed.choices,
+            reviewed.plain_facts(),
+            unasked=frozenset(reviewed.report.unasked),
+        )
         return verdict if verdict.errors else self._rehearsed(verdict)
 
     def _rehearsed(self, verdict: Verdict) -> Verdict:

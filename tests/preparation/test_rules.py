@@ -53,6 +53,14 @@ def test_no_length_is_offered_that_the_model_cannot_read() -> None:
     assert "lose the end" not in finding.message
 
 
+def test_where_no_length_keeps_rows_whole_all_that_the_model_reads_is_offered() -> None:
+    whole_at = {"95": 8_000, "100": 9_000}
+    finding = told(usable=0, dropped=812, lengths=whole_at, job={"context_length": 2048})["prepared.nothing-left"]
+    assert [fix.changes for fix in finding.fixes] == [{"data.max_length": 2048}]
+    read_whole = told(usable=0, dropped=812, lengths=whole_at, job={"context_length": 128})["prepared.nothing-left"]
+    assert read_whole.fixes == ()
+
+
 def test_rows_that_the_template_refuses_stop_the_job_with_its_words() -> None:
     refused = {"refused": 2, "refusals": [{"words": "No system turns"}], "first": {"refused": [3, 7]}}
     finding = told(**refused)["prepared.refused"]

@@ -17,12 +17,14 @@ UNKNOWN = 0.01
 
 
 def _longer(max_length: int, whole_at: Mapping[str, int], context_length: int | None) -> list[Fix]:
-    """Lengths that keep more rows whole, each once, as far as the model reads."""
+    """Lengths that keep more rows whole, each once, as far as the model reads; else all that it reads."""
     offered: dict[int, str] = {}
     for share in SHARES:
         length = whole_at.get(share, 0)
         if length > max_length and (context_length is None or length <= context_length):
             offered[length] = share
+    if not offered and context_length and context_length > max_length and whole_at:
+        return [use(LENGTH, context_length, f"Keep {context_length} tokens, all that the model reads")]
     return [
         use(LENGTH, length, f"Keep {length} tokens ({share} % of the rows whole)") for length, share in offered.items()
     ]
