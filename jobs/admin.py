@@ -15,12 +15,17 @@ from django.utils.safestring import SafeString
 
 from finetune_site.read_only_admin import ReadOnly
 
-from .models import Job, Rehearsal, Transition, Trial
+from .models import Attempt, Job, Node, Place, Rehearsal, Transition, Trial
 
 
 class TransitionInline(ReadOnly, admin.TabularInline[Transition, Job]):
     model = Transition
     fields = readonly_fields = ("at", "from_state", "to_state", "attempt", "reason", "by")
+
+
+class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Job]):
+    model = Attempt
+    fields = readonly_fields = ("number", "machine", "slots", "started_at", "ended_at", "outcome", "exit_code")
 
 
 @admin.register(Job)
@@ -31,7 +36,19 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     search_fields = ("name", "owner__username", "base_model__name")
     date_hierarchy = "created_at"
     actions = None
-    inlines = (TransitionInline,)
+    inlines = (AttemptInline, TransitionInline)
+
+
+@admin.register(Node)
+class NodeAdmin(ReadOnly, admin.ModelAdmin[Node]):
+    list_display = ("name", "address", "started_at", "seen_at", "draining")
+
+
+@admin.register(Place)
+class PlaceAdmin(ReadOnly, admin.ModelAdmin[Place]):
+    list_display = ("machine", "slot", "job")
+    list_filter = ("machine",)
+    list_select_related = ("job",)
 
 
 class ToClear(ReadOnly):

@@ -171,7 +171,7 @@ class Attempt:
     def _environment(self) -> dict[str, str]:
         """The trainer's own environment: off the network, one GPU, none of the portal's secrets."""
         kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
-        gpu = {"CUDA_VISIBLE_DEVICES": str(self.job.slot)} if gpu_count() else {}
+        gpu = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, self.job.slots))} if gpu_count() else {}
         return kept | gpu | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
 
     def _follow(self, process: subprocess.Popen[bytes]) -> int:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
 
 class State(models.TextChoices):
@@ -18,6 +19,7 @@ class State(models.TextChoices):
     QUEUED = "queued", "Queued"
     PREPARING = "preparing", "Preparing"
     RUNNING = "running", "Training"
+    PAUSED = "paused", "Paused"
     SUCCEEDED = "succeeded", "Succeeded"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
@@ -25,7 +27,7 @@ class State(models.TextChoices):
 
 
 ON_A_MACHINE = (State.PREPARING, State.RUNNING)
-ACTIVE = (State.CHECKING, State.QUEUED, *ON_A_MACHINE)
+ACTIVE = (State.CHECKING, State.QUEUED, *ON_A_MACHINE, State.PAUSED)
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REFUSED)
 
 
@@ -119,18 +121,31 @@ class Job(models.Model):
     )
     dataset = models.ForeignKey("datasets_app.Dataset", null=True, on_delete=models.SET_NULL, related_name="jobs")
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+    continued_from = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="continuations",
+        help_text="The finished job whose weights this one goes on from.",
+    )
 
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    priority = models.SmallIntegerField(default=0, help_text="The higher goes first.")
+    processes = models.PositiveSmallIntegerField(default=1, help_text="GPUs it asks for, one process on each.")
+    not_before = models.DateTimeField(
+        null=True, blank=True, help_text="Not to be started before, while a fault of the machine may pass."
+    )
+
     attempt = models.PositiveIntegerField(default=0, help_text="Counts claims; fences writes of earlier attempts.")
     machine = models.CharField(max_length=200, blank=True)
-    slot = models.PositiveSmallIntegerField(
-        null=True, blank=True, help_text="Its place on the machine: the number of its GPU, or 0 without one."
-    )
     lease_until = models.DateTimeField(null=True, blank=True)
     cancel_requested = models.BooleanField(default=False)
+    pause_requested = models.BooleanField(default=False)
+    crashes = models.PositiveSmallIntegerField(default=0, help_text="Crashes in a row that brought it no further.")
 
     step = models.PositiveIntegerField(default=0)
     total_steps = models.PositiveIntegerField(null=True, blank=True)
@@ -147,9 +162,6 @@ class Job(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=State.values), name="job_state_is_known"),
-            models.UniqueConstraint(
-                fields=["machine", "slot"], condition=Q(state__in=ON_A_MACHINE), name="one_job_per_slot_of_a_machine"
-            ),
             models.CheckConstraint(
                 condition=Q(finished_at__isnull=True) | Q(state__in=ENDED), name="only_ended_jobs_have_an_end"
             ),
@@ -170,6 +182,11 @@ class Job(models.Model):
     def run_dir(self) -> Path:
         """The folder of the current attempt. Made from ids alone."""
         return Path(settings.RUNS_DIR) / str(self.pk) / str(self.attempt)
+
+    @property
+    def slots(self) -> list[int]:
+        """The GPUs it holds, by number; 0 stands for a machine without one. Empty when it is on no machine."""
+        return sorted(place.slot for place in self.places.all())
 
     @property
     def is_active(self) -> bool:
@@ -200,6 +217,79 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_state or '—'} → {self.to_state}"
+
+
+class Place(models.Model):
+    """A GPU that a job holds; the database itself refuses two jobs on one. Gone when the job leaves the machine."""
+
+    machine = models.CharField(max_length=200)
+    slot = models.PositiveSmallIntegerField(help_text="The number of the GPU, or 0 on a machine without one.")
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="places")
+
+    class Meta:
+        ordering = ["machine", "slot"]
+        constraints = [models.UniqueConstraint(fields=["machine", "slot"], name="one_job_on_a_place")]
+
+    def __str__(self) -> str:
+        return f"{self.machine}:{self.slot}"
+
+
+class Outcome(models.TextChoices):
+    """How an attempt ended; the names are part of the public contract."""
+
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    PAUSED = "paused", "Paused"
+    GIVEN_BACK = "given_back", "Given back"
+    CRASHED = "crashed", "Crashed"
+    LOST = "lost", "Lost"
+    REFUSED = "refused", "Refused"
+
+
+class Attempt(models.Model):
+    """One time that a job was on a machine. Made with the claim, ended with the transition that ends it."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    machine = models.CharField(max_length=200)
+    slots = models.JSONField(default=list, help_text="Numbers of the GPUs it held.")
+    started_at = models.DateTimeField(default=timezone.now)
+    trained_at = models.DateTimeField(null=True, blank=True, help_text="When its trainer was started.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.RUNNING)
+    exit_code = models.IntegerField(null=True, blank=True)
+    first_step = models.PositiveIntegerField(null=True, blank=True, help_text="The step it went on from, or 0.")
+    last_step = models.PositiveIntegerField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True, help_text="Why it ended, if not well: a finding.")
+
+    class Meta:
+        ordering = ["job", "number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="attempts_of_a_job_are_numbered")]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number} of job {self.job_id}: {self.outcome}"
+
+
+class Node(models.Model):
+    """A machine that trains, as its node service tells of it."""
+
+    name = models.CharField(max_length=200, unique=True)
+    machine_id = models.CharField(max_length=64, blank=True, help_text="Tells two machines of one name apart.")
+    generation = models.UUIDField(null=True, blank=True, help_text="New at each start of the node service.")
+    address = models.CharField(max_length=200, blank=True)
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True)
+    facts = models.JSONField(default=dict, help_text="What it has: GPUs, memory, driver, packages, disk, models.")
+    draining = models.BooleanField(default=False, help_text="It starts nothing more.")
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Trial(models.Model):

@@ -48,7 +48,7 @@ def told(job: Job) -> Progress:
 
 
 def requeue(job: Job, *, reason: str) -> None:
-    nowhere: dict[str, Any] = {"machine": "", "slot": None, "lease_until": None, "started_at": None, "progress": {}}
+    nowhere: dict[str, Any] = {"machine": "", "lease_until": None, "started_at": None, "progress": {}}
     move(job, State.QUEUED, reason=reason, **nowhere)
 
 

@@ -18,7 +18,7 @@ from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
 from .machine import cards, gpu_count
-from .models import ENDED, ON_A_MACHINE, Job, OnUnrehearsed, OnWarning, State, Transition
+from .models import ENDED, ON_A_MACHINE, Attempt, Job, OnUnrehearsed, OnWarning, Place, State, Transition
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report, Severity
@@ -181,14 +181,14 @@ def claim(machine: str) -> Job | None:
 
     A job that needs a larger GPU than those that are free waits for it, and lets younger ones pass.
     """
-    taken = Job.objects.filter(machine=machine, state__in=ON_A_MACHINE).values_list("slot", flat=True)
+    taken = Place.objects.filter(machine=machine).values_list("slot", flat=True)
     free = sorted(set(range(max(1, gpu_count()))) - set(taken))
     if not free:
         return None
     listed = cards()
     for job in Job.objects.filter(state=State.QUEUED).order_by("created_at", "pk")[:10]:
         slot = choose(needed_by(job), listed, free) if listed else free[0]
-        if slot is not None and _take(job, machine, slot):
+        if slot is not None and _take(job, machine, [slot]):
             return job
     return None
 
@@ -199,20 +199,19 @@ def needed_by(job: Job) -> int | None:
     return needed[0] if needed else None
 
 
-def _take(job: Job, machine: str, slot: int) -> bool:
+def _take(job: Job, machine: str, slots: list[int]) -> bool:
+    now = timezone.now()
+    here: dict[str, Any] = {"attempt": job.attempt + 1, "machine": machine, "lease_until": now + LEASE, "started_at": now}
     try:
-        return move(
-            job,
-            State.PREPARING,
-            reason=f"Claimed by {machine}.",
-            attempt=job.attempt + 1,
-            machine=machine,
-            slot=slot,
-            lease_until=timezone.now() + LEASE,
-            started_at=timezone.now(),
-        )
+        with transaction.atomic():
+            if not move(job, State.PREPARING, reason=f"Claimed by {machine}.", **here):
+                return False
+            Place.objects.bulk_create(Place(machine=machine, slot=slot, job=job) for slot in slots)
+            Attempt.objects.create(job=job, number=job.attempt, machine=machine, slots=slots, started_at=now)
     except IntegrityError:  # another claim took the place in the meantime; the database lets one job in
+        job.refresh_from_db()
         return False
+    return True
 
 
 def record(job: Job, **changes: Any) -> bool:
@@ -233,6 +232,8 @@ def move(job: Job, to: State, *, reason: str = "", by: User | None = None, **cha
         same = Job.objects.filter(pk=job.pk, state=was, attempt=job.attempt)
         if not same.update(state=to, **changes):
             return False
+        if to not in ON_A_MACHINE:
+            Place.objects.filter(job=job).delete()
         attempt = changes.get("attempt", job.attempt)
         Transition.objects.create(job=job, from_state=was, to_state=to, attempt=attempt, reason=reason[:300], by=by)
     for name, value in {"state": to, **changes}.items():

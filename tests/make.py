@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from safetensors.numpy import save_file
 
 from datasets_app.models import Dataset
-from jobs.models import ENDED, Job
+from jobs.models import ENDED, Job, Place
 from jobs.rulebook.reading import nest
 from models_catalog.models import BaseModel, ModelFamily
 
@@ -88,11 +88,13 @@ def make_spec(**changes: Any) -> dict[str, Any]:
 
 
 def make_job(owner: User | None = None, **changes: Any) -> Job:
-    """A queued job, written to the database without any check."""
-    owner = owner or make_user()
+    """A queued job, written to the database without any check; `slots` are the places it holds on its machine."""
+    owner, slots = owner or make_user(), changes.pop("slots", ())
     spec = changes.pop("spec", None) or make_spec(name="made")
     ended = {"finished_at": "2026-01-02T03:04:05Z"} if changes.get("state") in ENDED else {}
-    return Job.objects.create(owner=owner, **{"name": "made", "spec": spec, **ended, **changes})
+    job = Job.objects.create(owner=owner, **{"name": "made", "spec": spec, **ended, **changes})
+    Place.objects.bulk_create(Place(machine=job.machine, slot=slot, job=job) for slot in slots)
+    return job
 
 
 def make_client(user: User | None = None) -> APIClient:

@@ -17,7 +17,7 @@ from jobs import attempt as attempt_module
 from jobs import services
 from jobs.attempt import Attempt, Downloading, write_whole
 from jobs.curves import curve
-from jobs.models import Job, State
+from jobs.models import Job, Place, State
 from jobs.rulebook import read
 from jobs.run_folder import RunFolder, hold
 from jobs.services import claim, submit
@@ -191,7 +191,7 @@ def test_a_shutdown_while_preparing_gives_the_job_back(monkeypatch):
     job = make_claimed()
     monkeypatch.setattr(Attempt, "_fetch_model", lambda attempt: attempt._shut_down(15, None) or attempt.beat(text="x"))
     run(job, "succeeds", monkeypatch)
-    assert (job.state, job.machine, job.slot) == (State.QUEUED, "", None)
+    assert (job.state, job.machine, job.slots) == (State.QUEUED, "", [])
 
 
 def test_a_full_disk_is_a_finding(monkeypatch):
@@ -237,7 +237,7 @@ def test_the_trainer_sees_none_of_the_portals_secrets(monkeypatch):
 def test_each_job_sees_its_own_gpu(monkeypatch):
     monkeypatch.setattr(attempt_module, "gpu_count", lambda: 2)
     job = make_claimed()
-    job.slot = 1
+    Place.objects.update(slot=1)
     assert Attempt(job, 0)._environment()["CUDA_VISIBLE_DEVICES"] == "1"
 
 

@@ -143,7 +143,7 @@ def test_a_waiting_job_is_cancelled_at_once():
 
 @pytest.mark.parametrize("state", ON_A_MACHINE)
 def test_a_job_on_a_machine_is_asked_to_stop(state):
-    job = services.cancel(job=make_job(state=state, machine="here", slot=0), by=make_user())
+    job = services.cancel(job=make_job(state=state, machine="here", slots=[0]), by=make_user())
     assert job.state == state and job.cancel_requested
 
 
@@ -156,7 +156,7 @@ def test_a_job_that_has_ended_cannot_be_cancelled(state):
 
 
 def test_cancelling_twice_asks_once():
-    job = make_job(state=State.RUNNING, machine="here", slot=0)
+    job = make_job(state=State.RUNNING, machine="here", slots=[0])
     services.cancel(job=job, by=make_user())
     assert services.cancel(job=job, by=make_user()).cancel_requested
 
@@ -192,7 +192,7 @@ def test_another_machine_takes_the_next_job():
 def test_each_gpu_takes_a_job(monkeypatch):
     monkeypatch.setattr(services, "gpu_count", lambda: 2)
     make_job(), make_job(), make_job()
-    assert [services.claim("here").slot, services.claim("here").slot, services.claim("here")] == [0, 1, None]
+    assert [services.claim("here").slots, services.claim("here").slots, services.claim("here")] == [[0], [1], None]
 
 
 def test_a_job_waits_for_a_gpu_that_is_large_enough_and_lets_others_pass(monkeypatch):
@@ -202,16 +202,19 @@ def test_a_job_waits_for_a_gpu_that_is_large_enough_and_lets_others_pass(monkeyp
     monkeypatch.setattr(services, "cards", lambda: cards)
     monkeypatch.setattr(services, "memory_needed", lambda facts: (facts["needs"], 0))
     first, second, third = (make_job(facts={"needs": needs}) for needs in (10**10, 10**10, 10**8))
-    assert [(job, job.slot) for job in (services.claim("here"), services.claim("here"))] == [(first, 1), (third, 0)]
+    assert [(job, job.slots) for job in (services.claim("here"), services.claim("here"))] == [
+        (first, [1]),
+        (third, [0]),
+    ]
     assert services.claim("here") is None
     services.move(Job.objects.get(pk=first.pk), State.FAILED)
     assert services.claim("here") == second
 
 
 def test_the_database_lets_one_job_onto_a_slot():
-    make_job(state=State.RUNNING, machine="here", slot=0)
+    make_job(state=State.RUNNING, machine="here", slots=[0])
     with pytest.raises(IntegrityError):
-        make_job(state=State.PREPARING, machine="here", slot=0)
+        make_job(state=State.PREPARING, machine="here", slots=[0])
 
 
 def test_a_second_delivery_of_a_claim_takes_nothing():
@@ -223,7 +226,7 @@ def test_a_second_delivery_of_a_claim_takes_nothing():
 
 
 def test_an_earlier_attempt_can_write_nothing_any_more():
-    job = make_job(state=State.RUNNING, machine="here", slot=0, attempt=1)
+    job = make_job(state=State.RUNNING, machine="here", slots=[0], attempt=1)
     Job.objects.filter(pk=job.pk).update(attempt=2)
     assert not services.record(job, step=7)
     assert not services.move(job, State.SUCCEEDED)
@@ -232,7 +235,7 @@ def test_an_earlier_attempt_can_write_nothing_any_more():
 
 
 def test_writing_progress_renews_the_lease():
-    job = make_job(state=State.RUNNING, machine="here", slot=0)
+    job = make_job(state=State.RUNNING, machine="here", slots=[0])
     assert services.record(job, step=7)
     job.refresh_from_db()
     assert job.step == 7 and job.lease_until

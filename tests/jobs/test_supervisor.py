@@ -33,7 +33,7 @@ def launched(monkeypatch):
 
 
 def make_active(state=State.RUNNING, **changes):
-    return make_job(state=state, machine=settings.MACHINE_NAME, slot=0, attempt=1, **changes)
+    return make_job(state=state, machine=settings.MACHINE_NAME, slots=[0], attempt=1, **changes)
 
 
 def after_a_tick(job):
@@ -82,13 +82,13 @@ def test_a_living_job_is_left_alone(launched):
 @pytest.mark.parametrize("minutes", [-1, 4])
 def test_jobs_of_another_machine_are_left_alone(launched, minutes):
     lease = timezone.now() - timedelta(minutes=minutes)
-    job = make_job(state=State.RUNNING, machine="elsewhere", slot=0, lease_until=lease)
+    job = make_job(state=State.RUNNING, machine="elsewhere", slots=[0], lease_until=lease)
     assert after_a_tick(job).state == State.RUNNING
 
 
 def test_a_job_whose_machine_was_lost_has_failed(launched):
     lease = timezone.now() - timedelta(minutes=6)
-    job = make_job(state=State.RUNNING, machine="elsewhere", slot=0, lease_until=lease)
+    job = make_job(state=State.RUNNING, machine="elsewhere", slots=[0], lease_until=lease)
     assert (after_a_tick(job).state, job.error["code"]) == (State.FAILED, "run.machine-stopped")
 
 
@@ -117,7 +117,7 @@ def test_a_job_that_died_before_training_waits_again_and_is_started(launched):
 
 
 def test_a_job_that_dies_again_and_again_before_training_is_given_up(launched):
-    job = make_job(state=State.PREPARING, machine=settings.MACHINE_NAME, slot=0, attempt=3)
+    job = make_job(state=State.PREPARING, machine=settings.MACHINE_NAME, slots=[0], attempt=3)
     assert after_a_tick(job).state == State.FAILED
 
 
