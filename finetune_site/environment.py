@@ -110,8 +110,17 @@ class Environment(BaseSettings):
         (), description="Folders under which staff may register models and datasets. Empty: models/ in the home."
     )
     max_active_jobs: int = Field(20, ge=1, description="Jobs one person may have waiting or running.")
+    max_gpus_per_user: int = Field(
+        0, ge=0, description="GPUs that the jobs of one person may hold at once. 0: any number."
+    )
     max_upload_mb: int = Field(20_000, ge=1, description="Largest upload in MB.")
     dataset_days: int = Field(0, ge=0, description="Days without a job after which a dataset is deleted. 0: never.")
+    run_days: int = Field(
+        0, ge=0, description="Days after its end for which a run keeps checkpoints and training rows. 0: for ever."
+    )
+    disk_floor_mb: int = Field(
+        1000, ge=0, description="MB that must stay free on the disk of the runs; below it no training starts."
+    )
     download_mb_per_second: float = Field(20.0, gt=0, description="Download speed that time estimates assume, in MB/s.")
     machine_name: PlainName = Field(
         default_factory=lambda: re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:80] or "machine",

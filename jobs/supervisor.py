@@ -23,6 +23,7 @@ from finetune_site.environment import ROOT
 
 from .checking import revive
 from .models import ON_A_MACHINE, Job
+from .nodes import closed, end_if_orphan
 from .outcomes import conclude, explain, fail
 from .run_folder import RunFolder, hold
 from .services import claim
@@ -36,8 +37,9 @@ LOST = timedelta(minutes=5)
 
 def tick() -> None:
     """Finish what has died here, start what is waiting, as far as there is room, and see to idle rehearsals."""
+    end_if_orphan()
     reap()
-    while start_one():
+    while not closed() and start_one():
         pass
     revive()
     see_to_idle()

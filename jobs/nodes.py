@@ -1,0 +1,82 @@
+"""The machines that train, as their node services tell of them in the database."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from datetime import timedelta
+from uuid import UUID
+
+import humanize
+from django.conf import settings
+from django.utils import timezone
+
+from finetune_site import sessions
+
+from .models import Node
+
+logger = logging.getLogger(__name__)
+
+GENERATION = "FORETUNE_GENERATION"
+"""Environment variable that tells the processes of a node service which start of it they belong to."""
+BEAT = 5.0
+"""Seconds between two signs of life of a node service."""
+SILENCE = timedelta(seconds=60)
+"""Without a sign of life for so long, a machine counts as away."""
+
+
+def is_here() -> bool:
+    """Whether this process belongs to a node service: then the machine it runs on is one that trains."""
+    return GENERATION in os.environ
+
+
+def live() -> list[Node]:
+    """The machines whose node service was heard of just now, the freshest first."""
+    return list(Node.objects.filter(seen_at__gt=timezone.now() - SILENCE).order_by("-seen_at"))
+
+
+def why_nothing_starts() -> str:
+    """Why no waiting job starts at present, for the people who wait; empty when some machine takes jobs."""
+    machines = live()
+    if not machines:
+        return (
+            "No machine takes jobs at present: none was heard of for a minute. Waiting jobs keep their places. "
+            "Whoever runs the portal starts one with: python manage.py node"
+        )
+    reasons = [str(node.facts.get("closed", "")) for node in machines]
+    return "" if "" in reasons else reasons[0]
+
+
+def train_queue(name: str) -> str:
+    """The queue in which the machine of this name is rung."""
+    return f"train-{name}"
+
+
+def end_if_orphan() -> None:
+    """Called first by every task of a node: one of an earlier start of the node service ends its whole cluster.
+
+    Such clusters are left when somebody kills the service and its qcluster at once. They would go on taking tasks,
+    with the code and the settings of then. Trainings are not touched: each has a session of its own.
+    """
+    told = os.environ.get(GENERATION)
+    if told is None:
+        return
+    generation = Node.objects.filter(name=settings.MACHINE_NAME).values_list("generation", flat=True).first()
+    if generation is not None and generation != UUID(told):
+        logger.warning("This cluster is left over from an earlier start of the node service, and ends.")
+        sessions.end(os.getsid(0))
+
+
+def closed() -> str:
+    """Why no training may start on this machine now, as a sentence; empty when it may."""
+    free = shutil.disk_usage(settings.RUNS_DIR).free
+    floor = settings.ENVIRONMENT.disk_floor_mb * 1_000_000
+    if free < floor:
+        return (
+            f"The disk of the runs has {humanize.naturalsize(free)} left, less than the {humanize.naturalsize(floor)} "
+            "that must stay free. Waiting jobs start once there is room: delete old runs, datasets or models."
+        )
+    if Node.objects.filter(name=settings.MACHINE_NAME, draining=True).exists():
+        return "An administrator has closed this machine for new jobs. Those that run go on; the others wait."
+    return ""
