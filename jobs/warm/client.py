@@ -168,17 +168,17 @@ SECRETS = {"DATABASE_URL", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
 SECRET_ENDINGS = ("_TOKEN", "_SECRET", "_PASSWORD", "_KEY")
 
 
-def clean_environment() -> dict[str, str]:
-    """What the warm process and its children may know: none of the portal's secrets, no network, few threads."""
-    kept = {name: value for name, value in os.environ.items() if name not in SECRETS}
+def clean_environment(given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What trainers, the warm process and its children may know: none of the portal's secrets, no network."""
+    kept = {name: value for name, value in given.items() if name not in SECRETS}
     kept = {name: value for name, value in kept.items() if not name.upper().endswith(SECRET_ENDINGS)}
-    threads = str(min(os.cpu_count() or 1, 4))
-    return {"OMP_NUM_THREADS": threads, **kept} | {
+    return kept | {
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "OMP_WAIT_POLICY": "PASSIVE",
         "TQDM_DISABLE": "1",
+        "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": str(ROOT),
     }

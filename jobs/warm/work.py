@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
+MOST_THREADS = 4
+"""Of a small task, which is not to keep a training from its processors."""
 LACKS_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory", "std::bad_alloc")
 C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -58,6 +60,7 @@ def settle(log: int, seconds: float) -> None:
     processor = int((seconds + 1) * (os.cpu_count() or 1)) + 1  # seconds of all its threads together
     resource.setrlimit(resource.RLIMIT_CPU, (processor, processor + 5))
     _let_the_kernel_choose_this_one()
+    _use_few_threads()
 
 
 def limit_memory(more: int) -> tuple[int, int]:
@@ -70,6 +73,16 @@ def limit_memory(more: int) -> tuple[int, int]:
     [now] = [int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:")]
     resource.setrlimit(resource.RLIMIT_DATA, (now + more, before[1]))
     return before
+
+
+def _use_few_threads() -> None:
+    """Where nobody has said how many. Trainings use all that there are; torch may be imported already, or not yet."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
 
 
 def _end_with_the_parent() -> None:
