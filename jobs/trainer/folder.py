@@ -1,9 +1,10 @@
-"""What lies in the folder of a run, by name: the portal writes the first two, the trainer the others."""
+"""What lies in the folder of a run, by name: the portal writes the first two and the lease, the trainer the others."""
 
 RUN_FILE = "run.json"
 ROWS_FILE = "train.jsonl"
 EVENTS_FILE = "events.jsonl"
 RESULT_FILE = "result.json"
+LEASE_FILE = "lease.json"
 OUTPUT = "output"
 
 LINE = "_line"

@@ -16,7 +16,9 @@ from .folder import RUN_FILE
 class RunFile(BaseModel):
     """One attempt of one job. The rows lie beside it in train.jsonl: clean, and with the trained columns only.
 
-    The last `eval_rows` of all `rows` are those of the evaluation dataset.
+    The last `eval_rows` of all `rows` are those of the evaluation dataset. `checkpoints` are the folders of that name
+    of earlier attempts, newest attempt first: the run goes on from the last sound checkpoint in them or in its own.
+    `start_from` is the output of a finished job whose weights a new run begins with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +31,9 @@ class RunFile(BaseModel):
     conversational: bool
     rows: int
     eval_rows: int = 0
+    checkpoints: list[str] = []
+    start_from: str | None = None
+    checkpoint_minutes: float = 10.0
     facts: dict[str, Any]
 
     @classmethod
