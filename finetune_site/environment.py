@@ -113,6 +113,7 @@ class Environment(BaseSettings):
     max_gpus_per_user: int = Field(
         0, ge=0, description="GPUs that the jobs of one person may hold at once. 0: any number."
     )
+    cpu_places: int = Field(1, ge=1, le=64, description="Trainings that a machine without a GPU runs at once.")
     max_upload_mb: int = Field(20_000, ge=1, description="Largest upload in MB.")
     dataset_days: int = Field(0, ge=0, description="Days without a job after which a dataset is deleted. 0: never.")
     run_days: int = Field(

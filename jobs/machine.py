@@ -55,6 +55,11 @@ def gpu_count() -> int:
     return count
 
 
+def place_count() -> int:
+    """Jobs that train here at once: one on each GPU; without any, as many as the installation allows."""
+    return gpu_count() or int(settings.ENVIRONMENT.cpu_places)
+
+
 def cards() -> list[dict[str, Any]]:
     """The GPUs a job can use as they are now, each as in the fact `gpu_list`."""
     if not gpu_count():

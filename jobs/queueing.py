@@ -19,7 +19,7 @@ from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from .history import history_facts
-from .machine import cards, gpu_count
+from .machine import cards, place_count
 from .models import ON_A_MACHINE, Job, Place, State
 from .rulebook.cards import Card, choose_several, suitable
 from .rulebook.estimate import estimate, memory_needed
@@ -162,7 +162,7 @@ def expected_starts() -> dict[int, datetime]:
     learnt = history_facts()
     queue = [_Waiting.of(job, seconds=_seconds(job, learnt), not_before=_wait(job, now)) for job in jobs]
     ends, owned = _now_held(learnt)
-    held = {slot: ends.get(slot, 0.0) for slot in range(max(1, gpu_count()))}
+    held = {slot: ends.get(slot, 0.0) for slot in range(place_count())}
     return {pk: now + timedelta(seconds=after) for pk, after in _play(queue, listed, held, owned)}
 
 

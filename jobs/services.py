@@ -17,7 +17,7 @@ from datasets_app.models import Dataset
 from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
-from .machine import cards, gpu_count
+from .machine import cards, place_count
 from .models import ENDED, ON_A_MACHINE, Attempt, Job, OnUnrehearsed, OnWarning, Place, State, Transition
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
@@ -182,7 +182,7 @@ def claim(machine: str) -> Job | None:
     A job that needs a larger GPU than those that are free waits for it, and lets younger ones pass.
     """
     taken = Place.objects.filter(machine=machine).values_list("slot", flat=True)
-    free = sorted(set(range(max(1, gpu_count()))) - set(taken))
+    free = sorted(set(range(place_count())) - set(taken))
     if not free:
         return None
     listed = cards()

@@ -43,7 +43,7 @@ def gpus(monkeypatch):
 
     def _have(count):
         monkeypatch.setattr(queueing, "cards", lambda: [card(index) for index in range(count)])
-        monkeypatch.setattr(queueing, "gpu_count", lambda: count)
+        monkeypatch.setattr(queueing, "place_count", lambda: count)
 
     return _have
 

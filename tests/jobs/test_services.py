@@ -190,7 +190,7 @@ def test_another_machine_takes_the_next_job():
 
 
 def test_each_gpu_takes_a_job(monkeypatch):
-    monkeypatch.setattr(services, "gpu_count", lambda: 2)
+    monkeypatch.setattr(services, "place_count", lambda: 2)
     make_job(), make_job(), make_job()
     assert [services.claim("here").slots, services.claim("here").slots, services.claim("here")] == [[0], [1], None]
 
@@ -198,7 +198,7 @@ def test_each_gpu_takes_a_job(monkeypatch):
 def test_a_job_waits_for_a_gpu_that_is_large_enough_and_lets_others_pass(monkeypatch):
     cards = [{"index": 0, "name": "L4", "memory": 10**9, "free": 10**9},
              {"index": 1, "name": "H100", "memory": 10**11, "free": 10**11}]  # fmt: skip
-    monkeypatch.setattr(services, "gpu_count", lambda: 2)
+    monkeypatch.setattr(services, "place_count", lambda: 2)
     monkeypatch.setattr(services, "cards", lambda: cards)
     monkeypatch.setattr(services, "memory_needed", lambda facts: (facts["needs"], 0))
     first, second, third = (make_job(facts={"needs": needs}) for needs in (10**10, 10**10, 10**8))
