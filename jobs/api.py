@@ -23,8 +23,8 @@ from finetune_site.sending import FileRenderer
 
 from . import services
 from .artifact_files import artifact_path, send_file
-from .curves import curve
 from .filters import ApiFilter
+from .metrics import curve, full_curve
 from .models import Job, OnWarning, Trial
 from .review import review
 from .run_folder import RunFolder
@@ -142,12 +142,23 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
         events, cursor = RunFolder(self.get_object().run_dir).events(after)
         return Response({"events": events, "next": cursor})
 
-    @extend_schema(parameters=[OpenApiParameter("max_points", int)], responses=MetricsSerializer)
+    @extend_schema(
+        parameters=[OpenApiParameter("max_points", int), OpenApiParameter("after_step", int)],
+        responses=MetricsSerializer,
+    )
     @action(detail=True, pagination_class=None, filterset_class=None)
     def metrics(self, request: Request, pk: int) -> Response:
-        """The curves: one point for each logged step, thinned to about `max_points`."""
+        """The curves: one point for each logged step, thinned to `max_points` with every peak kept.
+
+        With `after_step`, all points behind that step instead, `max_points` at once; `next` continues.
+        """
         most = whole_number(request, "max_points", default=POINTS, least=2, most=MOST_POINTS)
-        return Response({"points": curve(self.get_object(), most)})
+        job = self.get_object()
+        if "after_step" not in request.query_params:
+            return Response({"points": curve(job, most), "next": None})
+        after = whole_number(request, "after_step", default=0, least=-1, most=MOST)
+        points, following = full_curve(job, after=after, most_points=most)
+        return Response({"points": points, "next": following})
 
     @extend_schema(parameters=[OpenApiParameter("bytes", int)], responses=LogSerializer)
     @action(detail=True, pagination_class=None, filterset_class=None)

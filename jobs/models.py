@@ -303,3 +303,28 @@ class Trial(models.Model):
 
     def __str__(self) -> str:
         return f"Trial {self.pk}"
+
+
+class MetricBatch(models.Model):
+    """Points of an attempt's curves, many in one row; `jobs.metrics` writes and reads them.
+
+    Level 0 has every point. A row of a level above stands for several of the level below, thinned, `number` counting
+    the rows of each level from 0.
+    """
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="metric_batches", db_index=False)
+    attempt = models.PositiveIntegerField()
+    level = models.PositiveSmallIntegerField()
+    number = models.PositiveIntegerField()
+    first_step = models.PositiveIntegerField()
+    last_step = models.PositiveIntegerField()
+    count = models.PositiveIntegerField()
+    points = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "attempt", "level", "number"], name="a_batch_of_metrics_is_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Steps {self.first_step} to {self.last_step} of job {self.job_id}"

@@ -210,6 +210,9 @@ class EventsSerializer(serializers.Serializer[Any]):
 
 class MetricsSerializer(serializers.Serializer[Any]):
     points = serializers.ListField(child=serializers.DictField(), help_text="step, loss, learning_rate, eval_loss, …")
+    next = serializers.IntegerField(
+        allow_null=True, help_text="Pass it as `after_step` to get the points behind these; null when there are none."
+    )
 
 
 class LogSerializer(serializers.Serializer[Any]):

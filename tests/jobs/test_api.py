@@ -204,7 +204,7 @@ def test_the_log_is_read_from_its_end():
 def test_a_job_that_has_not_begun_has_no_events_metrics_log_or_artifacts():
     job, client = make_job(), owner()
     assert client.get(f"{JOBS}{job.pk}/events/").json() == {"events": [], "next": 0}
-    assert client.get(f"{JOBS}{job.pk}/metrics/").json() == {"points": []}
+    assert client.get(f"{JOBS}{job.pk}/metrics/").json() == {"points": [], "next": None}
     assert client.get(f"{JOBS}{job.pk}/log/").json() == {"log": ""}
     assert client.get(f"{JOBS}{job.pk}/artifacts/").json() == []
 

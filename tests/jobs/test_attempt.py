@@ -16,7 +16,7 @@ from datasets_app.models import Dataset
 from jobs import attempt as attempt_module
 from jobs import services
 from jobs.attempt import Attempt, Downloading, write_whole
-from jobs.curves import curve
+from jobs.metrics import curve
 from jobs.models import Job, Place, State
 from jobs.rulebook import read
 from jobs.run_folder import RunFolder, hold
