@@ -96,8 +96,13 @@ class RunFolder:
 
 def hold(run_folder: RunFolder) -> int | None:
     """Take the lock of a folder: its descriptor, or None when somebody alive holds it."""
-    run_folder.path.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(run_folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    return hold_file(run_folder.lock)
+
+
+def hold_file(lock: Path) -> int | None:
+    """Take a lock: its descriptor, or None when somebody alive holds it. The kernel takes it back at their death."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,21 @@ def fetch(download_id: int) -> None:
     else:
         row.update(state=Download.State.DONE, error=None, finished_at=timezone.now())
         start_look(model)
+
+
+def on_its_way(models: Iterable[tuple[int | None, str | None]]) -> set[tuple[int | None, str | None]]:
+    """Of models, each a key with a revision or None, those whose download is under way or will go on by itself."""
+    active = Download.objects.filter(state__in=Download.ACTIVE).values_list("model", "revision")
+    under_way = {(model, revision or "main") for model, revision in active}
+    return {(model, revision) for model, revision in models if (model, revision or "main") in under_way}
+
+
+class ComesLater(Problem):
+    """A download waits for the network, the hub or the disk to recover, and will go on at `not_before`."""
+
+    def __init__(self, finding: Finding, not_before: datetime) -> None:
+        super().__init__(finding.message, [finding])
+        self.not_before = not_before
 
 
 def _claim(download_id: int) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import humanize
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
@@ -119,34 +121,56 @@ class BaseModel(models.Model):
 
 
 class Download(models.Model):
-    """The fetching of a model's files from the hub, one at a time for each model."""
+    """The fetching of a model's files from the hub: one for each model and revision, however many ask for it.
+
+    The row says how it stands; the process that fetches holds the kernel's lock on the model, so that its death shows.
+    """
 
     class State(models.TextChoices):
+        """Waiting is for the network, the hub or the disk to recover: it goes on by itself at `not_before`."""
+
         QUEUED = "queued"
         RUNNING = "running"
+        WAITING = "waiting"
         DONE = "done"
         FAILED = "failed"
+        CANCELLED = "cancelled"
 
-    ACTIVE = (State.QUEUED, State.RUNNING)
+    ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING)
 
     model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="downloads")
+    revision = models.CharField(max_length=200, blank=True, help_text="Empty: the main one.")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    machine = models.CharField(max_length=200, blank=True, help_text="Where it runs, or ran last.")
     bytes_done = models.BigIntegerField(default=0)
     bytes_total = models.BigIntegerField(null=True)
+    bytes_found = models.BigIntegerField(default=0, help_text="What had arrived when it last went on.")
+    bytes_reserved = models.BigIntegerField(default=0, help_text="What it will still take of the disk.")
+    bytes_per_second = models.BigIntegerField(null=True)
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Failures in a row that brought nothing.")
+    not_before = models.DateTimeField(null=True, help_text="When one that waits is tried again.")
+    cancel_requested = models.BooleanField(default=False)
+    drop_partial = models.BooleanField(default=False, help_text="Delete what has arrived when it is cancelled.")
     error = models.JSONField(null=True, help_text="A finding.")
     created_at = models.DateTimeField(auto_now_add=True)
-    touched_at = models.DateTimeField(auto_now=True, help_text="Last sign of life; long ago means its worker has died.")
+    touched_at = models.DateTimeField(auto_now=True, help_text="Last sign of life.")
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
-        ordering = ["-created_at"]
+        ordering = ["-created_at", "-pk"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state__in=["queued", "running", "done", "failed"]), name="download_state_is_known"
+                condition=Q(state__in=["queued", "running", "waiting", "done", "failed", "cancelled"]),
+                name="download_state_is_known",
             ),
             models.UniqueConstraint(
-                fields=["model"], condition=Q(state__in=["queued", "running"]), name="one_download_per_model"
+                fields=["model", "revision"],
+                condition=Q(state__in=["queued", "running", "waiting"]),
+                name="one_download_per_revision",
             ),
             models.CheckConstraint(
                 condition=Q(bytes_total__isnull=True) | Q(bytes_done__lte=F("bytes_total")), name="done_within_total"
@@ -166,21 +190,46 @@ class Download(models.Model):
 
     @property
     def text(self) -> str:
-        """How far it is: "412.0 MB of 2.9 GB, about 3 minutes left"."""
-        if self.state == self.State.QUEUED:
-            return "Waiting for a worker"
-        done = humanize.naturalsize(self.bytes_done)
-        parts = [f"{done} of {humanize.naturalsize(self.bytes_total)}" if self.bytes_total else done]
-        if self.time_left is not None:
+        """How far it is: "412 MB of 2.9 GB, 21 MB a second, about 3 minutes left"."""
+        match self.state:
+            case self.State.QUEUED:
+                return "Waiting to begin"
+            case self.State.WAITING:
+                return f"Waiting to try again{self._in_a_while}"
+        done = size(self.bytes_done)
+        parts = [f"{done} of {size(self.bytes_total)}" if self.bytes_total else done]
+        if self.state == self.State.RUNNING and self.bytes_per_second:
+            parts.append(f"{size(self.bytes_per_second)} a second")
+        if self.time_left:
             parts.append(f"about {humanize.naturaldelta(self.time_left)} left")
         return ", ".join(parts)
 
     @property
+    def _in_a_while(self) -> str:
+        seconds = (self.not_before - timezone.now()).total_seconds() if self.not_before else 0
+        return f", in {humanize.naturaldelta(timedelta(seconds=seconds))}" if seconds > 1 else ""
+
+    @property
     def time_left(self) -> timedelta | None:
-        """From the pace so far; None before anything has arrived and after the end."""
-        if self.state != self.State.RUNNING or not (self.started_at and self.bytes_done and self.bytes_total):
+        """From its present speed; None while nothing arrives and after the end."""
+        if self.state != self.State.RUNNING or not (self.bytes_per_second and self.bytes_total):
             return None
-        return (timezone.now() - self.started_at) * (self.bytes_total / self.bytes_done - 1)
+        return timedelta(seconds=max(0, self.bytes_total - self.bytes_done) / self.bytes_per_second)
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """The same as the row of a job that waits for it says it."""
+        left = self.time_left
+        return {
+            "text": f"Downloading model… {self.text[:1].lower()}{self.text[1:]}",
+            "fraction": self.bytes_done / self.bytes_total if self.bytes_total else None,
+            "eta_seconds": round(left.total_seconds()) if left else None,
+        }
+
+
+def size(number: int) -> str:
+    """Bytes with a digit behind the point where that says something."""
+    return humanize.naturalsize(number, format="%.1f" if number >= 10**9 else "%.0f")
 
 
 class Inspection(models.Model):
