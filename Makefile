@@ -16,7 +16,7 @@ DJANGO_TEMPLATES := templates
 LINT_HOME = FORETUNE_HOME=$(CURDIR)/$(VENV)/lint-home
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-postgres lint format accuracy bench screenshots docs constraints
+.PHONY: help install demo serve test test-postgres lint format accuracy chaos bench screenshots docs constraints
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -58,6 +58,9 @@ format: $(STAMP) ## Put the code into shape
 
 accuracy: $(STAMP) ## Check jobs, then really train them: make accuracy [CASES=200|arch/*] [MINUTES=10]
 	$(BIN)/python -m tests.accuracy $(if $(CASES),--cases '$(CASES)') $(if $(MINUTES),--minutes $(MINUTES))
+
+chaos: $(STAMP) ## Kill everything at random while jobs train: make chaos [MINUTES=10] [ENGINE=local] [DATABASE=sqlite]
+	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(DATABASE),--database $(DATABASE))
 
 bench: $(STAMP) ## Measure: make bench [NAME=check|rehearsal|first_step|trainer_start|ingest|tokenise]
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q $(if $(NAME),-k $(NAME))
