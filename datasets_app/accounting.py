@@ -247,6 +247,7 @@ def steps_of(account: Accounting, spec: Mapping[str, Any]) -> int | None:
         spec["training.gradient_accumulation"],
         spec["training.num_epochs"],
         spec["training.max_steps"],
+        num_processes=spec["training.num_processes"],
     )
 
 

@@ -171,6 +171,7 @@ def _steps(facts: Facts) -> int:
         facts["num_epochs"],
         facts.get("max_steps"),
         packing and not packed,
+        facts.get("num_processes", 1),
     )
     if steps is None:
         raise Unknown("Packing joins rows by their tokens." if packing else "There are no rows to train on.")
@@ -237,7 +238,7 @@ def _times(facts: Facts, every: int) -> int:
 
 def _steps_of_an_epoch(facts: Facts) -> int:
     rows, batch, accumulation = _rows(facts), facts["batch_size"], facts["gradient_accumulation"]
-    return total_steps(rows, 0, batch, accumulation, 1) or 1
+    return total_steps(rows, 0, batch, accumulation, 1, num_processes=facts.get("num_processes", 1)) or 1
 
 
 def _download_bytes(facts: Facts) -> int:
@@ -325,7 +326,8 @@ def kind_of(facts: Mapping[str, Any] | Facts) -> str:
     device = "gpu" if facts.get("gpus") else "cpu"
     trained = "lora" if facts.get("lora_enabled") else "full"
     activations = "checkpointed" if facts.get("gradient_checkpointing") else "kept"
-    return f"{device} {facts.get('method')} {trained} {facts.get('quantization')} {activations}"
+    together = f" on {processes}" if (processes := facts.get("num_processes") or 1) > 1 else ""
+    return f"{device} {facts.get('method')} {trained} {facts.get('quantization')} {activations}{together}"
 
 
 def correction(jobs: Sequence[Sequence[float]]) -> float:
@@ -335,7 +337,7 @@ def correction(jobs: Sequence[Sequence[float]]) -> float:
 
 
 def work_of_a_step(facts: Mapping[str, Any]) -> float | None:
-    """Tokens × parameters of one step, which its duration follows; tokens are counted as memory counts them."""
+    """Tokens × parameters of one step on one device, which its duration follows; tokens as memory counts them."""
     known = Facts(facts)
     try:
         plan = _plan(known)
@@ -360,7 +362,7 @@ def _seconds(facts: Facts) -> int:
 
 def _gpu_hours(facts: Facts) -> float | None:
     seconds = _seconds(facts)
-    return round(seconds / 3600, 3) if facts["gpus"] else None
+    return round(seconds * facts.get("num_processes", 1) / 3600, 3) if facts["gpus"] else None
 
 
 def _basis(facts: Facts) -> str:
@@ -405,6 +407,7 @@ def _plan(facts: Facts) -> Plan:
         quantization=facts["quantization"],
         cpu=on_cpu,
         accumulates=facts.get("gradient_accumulation", 1) > 1,
+        together=facts.get("num_processes", 1) > 1,
         **(_adapters(facts) if lora else {}),
     )
 
@@ -442,7 +445,8 @@ def rows_longer(row_tokens: Sequence[Sequence[int]], length: int) -> int:
 
 def _tokens_per_step(facts: Facts) -> int:
     """Tokens that one step reads, without padding. Packing fills every sequence."""
-    sequences, length = facts["batch_size"] * facts.get("gradient_accumulation", 1), facts["max_length"]
+    together = facts.get("gradient_accumulation", 1) * facts.get("num_processes", 1)
+    sequences, length = facts["batch_size"] * together, facts["max_length"]
     if facts.get("packing", False):
         return int(sequences * length)
     average = _average_tokens(facts.get("row_tokens", ()), length) or float(min(facts["average_tokens"], length))

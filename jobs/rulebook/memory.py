@@ -66,9 +66,9 @@ class Shape:
 class Plan:
     """What of a job decides its memory. `half` computes in 16 bits, `half_weights` also holds the base so.
 
-    `accumulates` means several batches a step. Of LoRA, `adapted` counts the modules of a layer that carry it, and
-    `kept` the numbers per token that they keep of their inputs; None takes those of all linear layers. `dora` are the
-    numbers per token that modules adapted by DoRA write, 0 without it.
+    `accumulates` means several batches a step, `together` several processes. Of LoRA, `adapted` counts the modules of
+    a layer that carry it, and `kept` the numbers per token that they keep of their inputs; None takes those of all
+    linear layers. `dora` are the numbers per token that modules adapted by DoRA write, 0 without it.
     """
 
     sequences: int
@@ -84,6 +84,7 @@ class Plan:
     quantization: str
     cpu: bool
     accumulates: bool = False
+    together: bool = False
     adapted: int = 7
     kept: int | None = None
     dora: int = 0
@@ -202,6 +203,9 @@ def _held(shape: Shape, plan: Plan) -> tuple[Part, ...]:
         parts.append(Part("Adapter", adapter, how))
     if plan.dpo and not plan.lora:
         parts.append(Part("Reference model", shape.parameters * plan.weight, "DPO keeps an unchanged copy"))
+    if plan.together:
+        exchanged = plan.trainable * plan.trained_weight
+        parts.append(Part("Gradients exchanged", exchanged, "copies that the processes average"))
     copies = OPTIMIZER_COPIES[plan.optimizer]
     parts.append(
         Part("Optimizer", int(copies * plan.trainable * plan.trained_weight), f"{copies:g} × the trained weights")

@@ -53,6 +53,7 @@ _ALSO_CALLED = {
         "accumulation_steps",
         "accumulate_grad_batches",
     ),
+    "training.num_processes": ("nproc_per_node", "num_gpus", "n_gpus", "gpus", "world_size", "nproc"),
     "training.learning_rate": ("lr", "learningrate", "max_lr"),
     "training.seed": ("random_seed", "random_state", "data_seed"),
     "training.precision": ("dtype", "torch_dtype", "mixed_precision", "compute_dtype"),

@@ -183,6 +183,18 @@ _ROWS = (
         why="Zero divides by zero; a negative number takes no step and reports success.",
     ),
     Setting(
+        "training.num_processes",
+        "num_processes",
+        Kind.INTEGER,
+        "GPUs",
+        "GPUs that train together. Each takes its own batch, so every step sees as many times the rows.",
+        default=1,
+        minimum=1,
+        maximum=64,
+        advanced=True,
+        why="A job runs on the GPUs of one machine, which has no more than these.",
+    ),
+    Setting(
         "training.learning_rate",
         "learning_rate",
         Kind.NUMBER,

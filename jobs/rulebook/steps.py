@@ -20,16 +20,17 @@ def total_steps(
     num_epochs: float,
     max_steps: int | None = None,
     packing: bool = False,
+    num_processes: int = 1,
 ) -> int | None:
-    """Optimizer steps of the whole run, counted as transformers' Trainer does on one device.
+    """Optimizer steps of the whole run, counted as transformers' Trainer does: each process takes its own batch.
 
     None when it cannot be known before the rows are tokenised (packing), or there is nothing to count.
     """
     if max_steps is not None and max_steps > 0 and usable > 0:
         return max_steps
-    if packing or usable < 1 or min(batch_size, gradient_accumulation) < 1 or num_epochs <= 0:
+    if packing or usable < 1 or min(batch_size, gradient_accumulation, num_processes) < 1 or num_epochs <= 0:
         return None
-    batches = math.ceil((usable - held_out(usable, eval_fraction)) / batch_size)
+    batches = math.ceil((usable - held_out(usable, eval_fraction)) / (batch_size * num_processes))
     return math.ceil(num_epochs * math.ceil(batches / gradient_accumulation))
 
 

@@ -52,6 +52,7 @@ DONE_BEFORE = {
     "name": "the history's",
     "model.revision": "fetched by the supervisor",
     "data.dataset": "written to train.jsonl by the supervisor",
+    "training.num_processes": "so many ranks are started, each with a GPU (jobs/trainer/ranks.py)",
     "data.strategy": "judged by the rulebook; the rows already have its shape",
     "data.bad_rows": "left out by the supervisor",
 }

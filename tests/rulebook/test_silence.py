@@ -61,6 +61,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "evaluation and early stopping": spec(
         **{"data.eval_fraction": 0.1, "training.eval_steps": 50, "training.early_stopping_patience": 3}
     ),
+    "the one GPU that there is by default": spec(**{"training.num_processes": 1}),
     "a warm-up share": spec(**{"training.warmup_steps": 0.1}),
     "a warm-up of ten steps": spec(**{"training.warmup_steps": 10}),
     "a constant rate": spec(**{"training.lr_scheduler_type": "constant"}),
@@ -109,6 +110,17 @@ def test_bitsandbytes_makes_quantization_fine() -> None:
 def test_a_gpu_with_bf16_takes_every_usual_precision(precision: str) -> None:
     gpu = World(changes={"gpus": 1, "bf16": True})
     assert codes(gpu.report(read(spec(**{"training.precision": precision})))) == []
+
+
+def test_two_gpus_train_together_where_there_are_two() -> None:
+    two = World(changes={"gpus": 2, "gpu_memories": (24 * 10**9, 24 * 10**9), "gpu_memory": 24 * 10**9, "bf16": True})
+    assert codes(two.report(read(spec(**{"training.num_processes": 2})))) == []
+
+
+def test_as_many_rows_as_two_gpus_take_at_a_time_are_enough() -> None:
+    exactly = World(changes={"gpus": 2, "rows": 16, "bf16": True})
+    job = spec(**{"training.num_processes": 2, "training.batch_size": 8, "training.num_epochs": 3})
+    assert codes(exactly.report(read(job))) == []
 
 
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp16", "fp32"])

@@ -40,6 +40,7 @@ class Job(Together):
     eval_fraction: float
     model: str = ""
     max_steps: int | None = None
+    num_processes: int = 1
     packing: bool = False
     save_steps: int | None = None
     eval_steps: int | None = None

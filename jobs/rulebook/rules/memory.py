@@ -48,6 +48,7 @@ class Job(Together):
     precision: str
     gpus: int
     gradient_accumulation: int = 1
+    num_processes: int = 1
     packing: bool = False
     active_width: int | None = None
     modules: Sequence[Mapping[str, Any]] | None = None
@@ -63,6 +64,7 @@ class Job(Together):
     supports_checkpointing: bool = True
     memory_history: Mapping[str, Any] | None = None
     gpu_list: Sequence[Mapping[str, Any]] = ()
+    gpu_memories: Sequence[int] = ()
     row_tokens: Sequence[Sequence[int]] = ()
 
     @property
@@ -71,11 +73,17 @@ class Job(Together):
 
     @property
     def room(self) -> int | None:
-        """Bytes of the largest GPU, or of the machine where there is none."""
-        return self.gpu_memory if self.gpus else self.ram
+        """Bytes of the largest GPU, or of the machine where there is none; of several GPUs of the least of them."""
+        if not self.gpus:
+            return self.ram
+        if 1 < self.num_processes <= len(self.gpu_memories):
+            return sorted(self.gpu_memories, reverse=True)[self.num_processes - 1]
+        return self.gpu_memory
 
     @property
     def place(self) -> str:
+        if self.gpus and self.num_processes > 1:
+            return f"the least of the {self.num_processes} largest GPUs of this machine"
         return "the largest GPU of this machine" if self.gpus else "this machine"
 
     def needs(self, **changes: Any) -> int | None:
@@ -251,12 +259,12 @@ _CARDS = [{"index": 0, "name": "L4", "memory": 24 * 10**9, "free": 24 * 10**9},
 def another_card(job: Job) -> Broken | None:
     """Whoever starts a job wants to know that it will not take the first GPU that is free, and why it waits."""
     needed = job.needs()
-    chosen = suitable(needed, job.gpu_list)
+    chosen = suitable(needed, job.gpu_list, job.num_processes)
     others = [card for card in job.gpu_list if card not in chosen]
     if not needed or not others or needed > max(card["memory"] for card in chosen):
         return None
     idle = any(card["free"] >= needed for card in chosen)
-    fixes = smallest_changes(replace(job, gpu_memory=min(card["memory"] for card in others)), most=2)
+    fixes = smallest_changes(replace(job, gpu_memory=min(card["memory"] for card in others), gpu_memories=()), most=2)
     return broken(
         fixes=fixes,
         advice=advice(fixes, "There is nothing to do."),

@@ -38,6 +38,7 @@ class Plan(Rows):
     num_epochs: float
     max_steps: int | None = None
     packing: bool = False
+    num_processes: int = 1
 
     @property
     def steps(self) -> int | None:
@@ -50,6 +51,7 @@ class Plan(Rows):
             self.num_epochs,
             self.max_steps,
             self.packing,
+            self.num_processes,
         )
 
 
@@ -277,5 +279,6 @@ def one_step(plan: Plan) -> Broken | None:
     if plan.steps != 1 or plan.max_steps == 1:
         return None
     without = clear("training.gradient_accumulation", "Use no gradient accumulation")
-    fix = without if plan.gradient_accumulation > 1 and plan.usable > plan.batch_size else None
-    return broken(fix=fix, usable=count(plan.usable, "row"), together=plan.batch_size * plan.gradient_accumulation)
+    fix = without if plan.gradient_accumulation > 1 and plan.usable > plan.batch_size * plan.num_processes else None
+    together = plan.batch_size * plan.gradient_accumulation * plan.num_processes
+    return broken(fix=fix, usable=count(plan.usable, "row"), together=together)
