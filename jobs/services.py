@@ -18,7 +18,7 @@ from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
 from .machine import cards, place_count
-from .models import ENDED, ON_A_MACHINE, Attempt, Job, OnUnrehearsed, OnWarning, Place, State, Transition
+from .models import ACTIVE, ENDED, ON_A_MACHINE, Attempt, Job, OnUnrehearsed, OnWarning, Place, State, Transition
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report, Severity
@@ -39,6 +39,10 @@ class Refused(Exception):
 
 class HasEnded(Exception):
     """The job has ended, so nothing can be done with it any more."""
+
+
+class NotAllowed(Exception):
+    """Only staff may do this."""
 
 
 def submit(
@@ -176,6 +180,27 @@ def cancel(*, job: Job, by: User) -> Job:
     return job
 
 
+def cancel_waiting(*, by: User) -> list[int]:
+    """Cancel all jobs of `by` that wait, and tell which. One that starts in the meantime is left alone."""
+    with transaction.atomic():
+        waiting = Job.objects.filter(owner=by, state__in=(State.QUEUED, State.CHECKING))
+        return [job.pk for job in waiting if move(job, State.CANCELLED, by=by, reason="Cancelled before it started.")]
+
+
+def set_priority(*, job: Job, by: User, priority: int) -> Job:
+    """Let a job go before or after others. Everybody may put an own one behind; only staff put one before others.
+
+    Raises NotAllowed and HasEnded.
+    """
+    if priority > max(0, job.priority) and not by.is_staff:
+        raise NotAllowed
+    changed = Job.objects.filter(pk=job.pk, state__in=ACTIVE).update(priority=priority)
+    job.refresh_from_db()
+    if not changed:
+        raise HasEnded(job.get_state_display())
+    return job
+
+
 def claim(machine: str) -> Job | None:
     """Take the oldest queued job for a free place on this machine, or None. Of two that try, one gets it.
 
@@ -201,7 +226,12 @@ def needed_by(job: Job) -> int | None:
 
 def _take(job: Job, machine: str, slots: list[int]) -> bool:
     now = timezone.now()
-    here: dict[str, Any] = {"attempt": job.attempt + 1, "machine": machine, "lease_until": now + LEASE, "started_at": now}
+    here: dict[str, Any] = {
+        "attempt": job.attempt + 1,
+        "machine": machine,
+        "lease_until": now + LEASE,
+        "started_at": now,
+    }
     try:
         with transaction.atomic():
             if not move(job, State.PREPARING, reason=f"Claimed by {machine}.", **here):

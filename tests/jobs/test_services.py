@@ -243,3 +243,34 @@ def test_writing_progress_renews_the_lease():
 
 def test_progress_of_an_ended_job_is_not_written():
     assert not services.record(make_job(state=State.CANCELLED), step=7)
+
+
+def test_all_that_one_has_waiting_is_cancelled_at_once():
+    waiting = [make_job(), make_job(state=State.CHECKING)]
+    running, hers = make_job(state=State.RUNNING), make_job(make_user("colleague"))
+    assert services.cancel_waiting(by=make_user()) == [job.pk for job in reversed(waiting)]
+    left = Job.objects.exclude(state=State.CANCELLED)
+    assert set(left) == {running, hers}
+
+
+def test_an_owner_puts_a_job_behind_others_and_back_again():
+    job = make_job()
+    assert services.set_priority(job=job, by=job.owner, priority=-1).priority == -1
+    assert services.set_priority(job=job, by=job.owner, priority=0).priority == 0
+
+
+def test_only_staff_put_a_job_before_others():
+    job, admin = make_job(), make_user("admin", is_staff=True)
+    with pytest.raises(services.NotAllowed):
+        services.set_priority(job=job, by=job.owner, priority=1)
+    assert services.set_priority(job=job, by=admin, priority=5).priority == 5
+
+
+def test_an_owner_may_lower_what_staff_have_raised():
+    job = make_job(priority=5)
+    assert services.set_priority(job=job, by=job.owner, priority=3).priority == 3
+
+
+def test_a_job_that_has_ended_keeps_its_priority():
+    with pytest.raises(services.HasEnded):
+        services.set_priority(job=make_job(state=State.SUCCEEDED), by=make_user(), priority=-1)
