@@ -29,6 +29,9 @@ def main() -> int:
     databases = ("sqlite", "postgres") if options.database == "both" else (options.database,)
     found = {name: _run(name, options.minutes * 60, options.seed) for name in databases}
     Console().print(table(found))
+    for name, verdict in found.items():
+        for fault in verdict.faults:
+            print(f"{name}: {fault}")
     print(json.dumps(Verdict.sum(found.values())))
     return 0 if all(verdict.holds for verdict in found.values()) else 1
 

@@ -145,7 +145,4 @@ def table(found: Mapping[str, Verdict]) -> Table:
     drawn.add_section()
     for blow in sorted({blow for each in found.values() for blow in each.struck}):
         drawn.add_row(blow, *(str(each.struck[blow]) for each in found.values()))
-    for name, each in found.items():
-        for fault in each.faults[:20]:
-            drawn.caption = f"{drawn.caption or ''}{name}: {fault}\n"
     return drawn
