@@ -55,6 +55,10 @@ class RunFolder:
     def output(self) -> Path:
         return self.path / folder.OUTPUT
 
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / folder.CHECKPOINTS
+
     def events(self, after: int = 0) -> tuple[list[Event], int]:
         """Events written since byte `after`, at most a megabyte of them, and the byte to go on from.
 

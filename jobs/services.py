@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,14 +18,33 @@ from datasets_app.models import Dataset
 from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
-from .machine import cards, place_count
-from .models import ACTIVE, ENDED, ON_A_MACHINE, Attempt, Job, OnUnrehearsed, OnWarning, Place, State, Transition
+from .models import (
+    ACTIVE,
+    ENDED,
+    ON_A_MACHINE,
+    Attempt,
+    Job,
+    OnUnrehearsed,
+    OnWarning,
+    Outcome,
+    Place,
+    State,
+    Transition,
+)
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report, Severity
-from .rulebook.cards import choose
-from .rulebook.estimate import memory_needed
+from .run_folder import RunFolder
 
+OUTCOMES = {
+    State.SUCCEEDED: Outcome.SUCCEEDED,
+    State.FAILED: Outcome.FAILED,
+    State.CANCELLED: Outcome.CANCELLED,
+    State.PAUSED: Outcome.PAUSED,
+    State.QUEUED: Outcome.GIVEN_BACK,
+    State.REFUSED: Outcome.REFUSED,
+}
+"""What became of an attempt, by the state in which its job left the machine, where nothing more is known."""
 LEASE = timedelta(seconds=20)
 """How long a job may go without a sign of life from its supervisor."""
 
@@ -41,6 +61,10 @@ class HasEnded(Exception):
     """The job has ended, so nothing can be done with it any more."""
 
 
+class NotNow(Exception):
+    """The job is in no state for this; the words say why, and what to do."""
+
+
 class NotAllowed(Exception):
     """Only staff may do this."""
 
@@ -53,6 +77,7 @@ def submit(
     on_warning: str = OnWarning.ACCEPT,
     on_unrehearsed: str = OnUnrehearsed.REFUSE,
     retry_of: Job | None = None,
+    continued_from: Job | None = None,
     by: User | None = None,
 ) -> Job:
     """Accept a job of `user`, to be rehearsed first; `by` is who asks, if that is somebody else. Raises Refused.
@@ -73,6 +98,7 @@ def submit(
             owner=user,
             by=by or user,
             retry_of=retry_of,
+            continued_from=continued_from,
             on_warning=on_warning,
             on_unrehearsed=on_unrehearsed,
         )
@@ -114,7 +140,9 @@ def said_of(asked: Review) -> str:
     return "Rehearsed: it works."
 
 
-def _create(asked: Review, *, owner: User, by: User, retry_of: Job | None, **policy: str) -> Job:
+def _create(
+    asked: Review, *, owner: User, by: User, retry_of: Job | None, continued_from: Job | None, **policy: str
+) -> Job:
     dataset = Dataset.objects.visible_to(owner).get(pk=asked.facts["dataset"])
     name = asked.facts.get("job_name") or _default_name(asked.facts["model"], dataset)
     job = Job.objects.create(
@@ -127,12 +155,18 @@ def _create(asked: Review, *, owner: User, by: User, retry_of: Job | None, **pol
         rehearsal=asked.rehearsal,
         base_model=catalogue.find(asked.facts["model"]),
         dataset=dataset,
+        processes=asked.choices.effective.get("training.num_processes", 1),
         retry_of=retry_of,
+        continued_from=continued_from,
         progress={} if asked.rehearsal else {"text": "Waiting for its rehearsal"},
         **policy,
         **confirmation(asked, by),
     )
-    reasons = [f"Retry of job {retry_of.pk}." if retry_of else "", said_of(asked) if asked.rehearsal else ""]
+    reasons = [
+        f"Retry of job {retry_of.pk}." if retry_of else "",
+        goes_on_from(job, continued_from) if continued_from else "",
+        said_of(asked) if asked.rehearsal else "",
+    ]
     reason = " ".join(filter(None, reasons))
     Transition.objects.create(job=job, to_state=job.state, by=by, reason=reason[:300])
     return job
@@ -152,13 +186,11 @@ def retry(*, job: Job, by: User, anyway: bool = False) -> Job:
     """
     choices = choices_of(job)
     read = [*job.findings, *(job.result.get("findings", ()) if anyway else ())]
-    known = {(finding["code"], finding["field"]) for finding in read}
-    warnings = review(choices, user=job.owner).report.warnings
     unrehearsed = anyway and (job.error or {}).get("code") == NOT_POSSIBLE
     return submit(
         choices=choices,
         user=job.owner,
-        confirmed=all((finding.code, finding.field) in known for finding in warnings),
+        confirmed=_known_warnings_only(choices, job, read),
         on_warning=OnWarning.ACCEPT if anyway and not unrehearsed else job.on_warning,
         on_unrehearsed=OnUnrehearsed.START if unrehearsed else job.on_unrehearsed,
         retry_of=job,
@@ -166,17 +198,97 @@ def retry(*, job: Job, by: User, anyway: bool = False) -> Job:
     )
 
 
+def _known_warnings_only(choices: Choices, job: Job, findings: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether these choices bring no warning that was not among the findings which the owner of `job` has read."""
+    read = {(finding["code"], finding["field"]) for finding in findings}
+    warnings = review(choices, user=job.owner).report.warnings
+    return all((finding.code, finding.field) in read for finding in warnings)
+
+
+def continue_(*, job: Job, by: User, epochs: float) -> Job:
+    """Start a new job that trains the weights of an ended one for so many epochs more. Raises NotNow and Refused.
+
+    Optimizer and learning rate begin anew: the schedule of the ended job has come to its end.
+    """
+    if job.is_active:
+        raise NotNow("This job has not ended yet. Continue it when it has.")
+    if not job.result.get("artifacts") or not RunFolder(job.run_dir).output.is_dir():
+        raise NotNow("This job has left no weights to go on from. Retry it instead, which starts from the beginning.")
+    name = f"{job.name[:108]}, continued"
+    choices = choices_of(job).changed({"training.num_epochs": epochs, "training.max_steps": None, "name": name})
+    return submit(
+        choices=choices,
+        user=job.owner,
+        confirmed=_known_warnings_only(choices, job, job.findings),
+        on_warning=job.on_warning,
+        on_unrehearsed=job.on_unrehearsed,
+        continued_from=job,
+        by=by,
+    )
+
+
+def goes_on_from(job: Job, earlier: Job) -> str:
+    """What a job that continues an earlier one does, with its learning rate, in a sentence."""
+    training = job.spec["training"]
+    schedule = str(training["lr_scheduler_type"]).replace("_", " ")
+    return (
+        f"Goes on from the weights of job {earlier.pk} for {training['num_epochs']:g} epochs. The learning rate starts "
+        f"again at {training['learning_rate']:g} and follows a new {schedule} schedule; so does the optimizer."
+    )
+
+
 def cancel(*, job: Job, by: User) -> Job:
-    """Cancel a waiting job at once; ask the supervisor of one on a machine to stop it. Raises HasEnded."""
+    """Cancel a waiting or paused job at once; have one on a machine stopped. Raises HasEnded.
+
+    What a job that was on a machine before has learnt by its last checkpoint is kept.
+    """
     with transaction.atomic():
         job.refresh_from_db()
-        waiting = job.state in (State.QUEUED, State.CHECKING)
-        if waiting and move(job, State.CANCELLED, by=by, reason="Cancelled before it started."):
-            return job
+        if job.state in (State.QUEUED, State.CHECKING, State.PAUSED):
+            reason = "Cancelled while it waited." if job.attempt else "Cancelled before it started."
+            if move(job, State.CANCELLED, by=by, reason=reason):
+                return job
         asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE).update(cancel_requested=True)
     job.refresh_from_db()
     if not asked:
         raise HasEnded(job.get_state_display())
+    return job
+
+
+def pause(*, job: Job, by: User) -> Job:
+    """Take a job from the queue, or have it stopped at a checkpoint; it keeps its place. Raises HasEnded and NotNow."""
+    with transaction.atomic():
+        job.refresh_from_db()
+        if job.state == State.CHECKING:
+            raise NotNow("This job is being rehearsed, which takes no GPU. Pause it once it waits in the queue.")
+        if job.cancel_requested:
+            raise NotNow("This job is being cancelled, so it cannot be paused any more.")
+        if job.state == State.QUEUED and move(job, State.PAUSED, by=by, reason="Paused while it waited."):
+            return job
+        asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE, cancel_requested=False)
+        if not asked.update(pause_requested=True) and job.state != State.PAUSED:
+            raise HasEnded(job.get_state_display())
+    job.refresh_from_db()
+    return job
+
+
+def resume(*, job: Job, by: User) -> Job:
+    """Let a paused job wait for its turn again, at the place it had; or take back the wish to pause one that runs.
+
+    Raises HasEnded and NotNow.
+    """
+    with transaction.atomic():
+        job.refresh_from_db()
+        if job.state in ENDED:
+            raise HasEnded(job.get_state_display())
+        reason = f"Resumed; goes on from step {job.step}." if job.step else "Resumed."
+        if job.state == State.PAUSED and move(job, State.QUEUED, by=by, reason=reason, crashes=0, not_before=None):
+            transaction.on_commit(ring)
+            return job
+        asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE, pause_requested=True)
+        if not asked.update(pause_requested=False):
+            raise NotNow("This job is not paused, so there is nothing to resume.")
+    job.refresh_from_db()
     return job
 
 
@@ -201,44 +313,20 @@ def set_priority(*, job: Job, by: User, priority: int) -> Job:
     return job
 
 
-def claim(machine: str) -> Job | None:
-    """Take the oldest queued job for a free place on this machine, or None. Of two that try, one gets it.
+def claim(job: Job, machine: str, slots: Sequence[int]) -> bool:
+    """Take a queued job for these places of a machine; False when somebody has taken it, or one of them, before.
 
-    A job that needs a larger GPU than those that are free waits for it, and lets younger ones pass.
+    The database alone decides that: by the state in the UPDATE, and by its constraint on places.
     """
-    taken = Place.objects.filter(machine=machine).values_list("slot", flat=True)
-    free = sorted(set(range(place_count())) - set(taken))
-    if not free:
-        return None
-    listed = cards()
-    for job in Job.objects.filter(state=State.QUEUED).order_by("created_at", "pk")[:10]:
-        slot = choose(needed_by(job), listed, free) if listed else free[0]
-        if slot is not None and _take(job, machine, [slot]):
-            return job
-    return None
-
-
-def needed_by(job: Job) -> int | None:
-    """Bytes of the GPU it will take, as predicted when it was submitted."""
-    needed = memory_needed(job.facts)
-    return needed[0] if needed else None
-
-
-def _take(job: Job, machine: str, slots: list[int]) -> bool:
     now = timezone.now()
-    here: dict[str, Any] = {
-        "attempt": job.attempt + 1,
-        "machine": machine,
-        "lease_until": now + LEASE,
-        "started_at": now,
-    }
+    here: dict[str, Any] = {"machine": machine, "lease_until": now + LEASE, "started_at": job.started_at or now}
     try:
         with transaction.atomic():
-            if not move(job, State.PREPARING, reason=f"Claimed by {machine}.", **here):
+            if not move(job, State.PREPARING, reason=f"Claimed by {machine}.", attempt=job.attempt + 1, **here):
                 return False
             Place.objects.bulk_create(Place(machine=machine, slot=slot, job=job) for slot in slots)
-            Attempt.objects.create(job=job, number=job.attempt, machine=machine, slots=slots, started_at=now)
-    except IntegrityError:  # another claim took the place in the meantime; the database lets one job in
+            Attempt.objects.create(job=job, number=job.attempt, machine=machine, slots=list(slots), started_at=now)
+    except IntegrityError:
         job.refresh_from_db()
         return False
     return True
@@ -250,20 +338,33 @@ def record(job: Job, **changes: Any) -> bool:
     return bool(ours.update(lease_until=timezone.now() + LEASE, **changes))
 
 
-def move(job: Job, to: State, *, reason: str = "", by: User | None = None, **changes: Any) -> bool:
+def move(
+    job: Job,
+    to: State,
+    *,
+    reason: str = "",
+    by: User | None = None,
+    ended: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> bool:
     """Change the state of a job if it still is as `job` says, and write it down; False when it is not.
 
-    State and attempt stand in the WHERE of one UPDATE, so of two who try only one succeeds.
+    State and attempt stand in the WHERE of one UPDATE, so of two who try only one succeeds. A job that leaves a
+    machine gives back its places in the same transaction, and its attempt ends: with `ended`, what is known of that.
     """
+    was, now = job.state, timezone.now()
     if to in ENDED:
-        changes = {"finished_at": timezone.now(), "progress": {}, **changes}
-    was = job.state
+        changes = {"finished_at": now, "progress": {}, **changes}
+    if to not in ON_A_MACHINE:
+        changes = {"pause_requested": False, "lease_until": None, **changes}
     with transaction.atomic():
         same = Job.objects.filter(pk=job.pk, state=was, attempt=job.attempt)
         if not same.update(state=to, **changes):
             return False
-        if to not in ON_A_MACHINE:
+        if was in ON_A_MACHINE and to not in ON_A_MACHINE:
             Place.objects.filter(job=job).delete()
+            end = {"ended_at": now, "outcome": OUTCOMES[to], **(ended or {})}
+            Attempt.objects.filter(job=job, number=job.attempt).update(**end)
         attempt = changes.get("attempt", job.attempt)
         Transition.objects.create(job=job, from_state=was, to_state=to, attempt=attempt, reason=reason[:300], by=by)
     for name, value in {"state": to, **changes}.items():

@@ -22,9 +22,11 @@ from django.utils import timezone
 from finetune_site.environment import ROOT
 
 from .checking import revive
-from .models import ON_A_MACHINE, Job
+from .machine import cards, place_count
+from .models import ON_A_MACHINE, Job, Place
 from .nodes import closed, end_if_orphan
 from .outcomes import conclude, explain, fail
+from .queueing import in_order, pick
 from .run_folder import RunFolder, hold
 from .services import claim
 from .trials import see_to_idle
@@ -73,10 +75,14 @@ def _end_orphan(job: Job) -> None:
 
 def start_one() -> bool:
     """Claim and start a job; False when there is none, or no room."""
+    taken = Place.objects.filter(machine=settings.MACHINE_NAME).values_list("slot", flat=True)
+    found = pick(in_order(), cards(), set(range(place_count())) - set(taken))
+    if found is None:
+        return False
+    job, slots = found
     with transaction.atomic():  # nobody sees the claim before its lock is held
-        job = claim(settings.MACHINE_NAME)
-        if job is None:
-            return False
+        if not claim(job, settings.MACHINE_NAME, slots):
+            return True
         try:
             shutil.rmtree(job.run_dir, ignore_errors=True)  # whatever lies there is of another database
             lock = hold(RunFolder(job.run_dir))

@@ -20,7 +20,7 @@ def admin(client):
 
 def test_jobs_are_listed_and_shown_with_their_transitions(admin):
     job = make_job(name="the bot")
-    claim("somewhere")
+    claim(job, "somewhere", [0])
     assert b"the bot" in admin.get(reverse("admin:jobs_job_changelist")).content
     assert b"Claimed by somewhere." in admin.get(reverse("admin:jobs_job_change", args=[job.pk])).content
 

@@ -39,8 +39,9 @@ def make_claimed(**changes):
     make_model()
     dataset = make_dataset(**changes)
     choices = read(make_spec(**{"data.dataset": str(dataset.pk), "data.bad_rows": "drop"}))
-    submit(choices=choices, user=make_user(), confirmed=True)
-    return claim("here")
+    job = submit(choices=choices, user=make_user(), confirmed=True)
+    assert claim(job, "here", [0])
+    return job
 
 
 def run(job, how, monkeypatch):

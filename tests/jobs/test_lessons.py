@@ -55,7 +55,7 @@ def said_by_the_page(spec):
 def refused_by_the_worker(spec):
     """What a worker says to a job that came to be in the queue all the same."""
     job = make_job(spec=read(spec).spec(), dataset=None)
-    claim("here")
+    claim(job, "here", [0])
     job.refresh_from_db()
     lock = hold(RunFolder(job.run_dir))
     Attempt(job, lock).run()

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from jobs import services
-from jobs.models import ENDED, ON_A_MACHINE, Job, State
+from jobs.models import ENDED, ON_A_MACHINE, Job, Outcome, State
 from jobs.rulebook import read
 from tests.make import make_dataset, make_job, make_model, make_spec, make_user
 
@@ -163,66 +163,47 @@ def test_cancelling_twice_asks_once():
 
 def test_a_job_that_was_claimed_in_the_meantime_is_asked_to_stop():
     job = make_job()
-    services.claim("here")
+    services.claim(Job.objects.get(pk=job.pk), "here", [0])
     assert services.cancel(job=job, by=make_user()).cancel_requested
 
 
-def test_the_oldest_waiting_job_is_claimed():
-    oldest, _ = make_job(), make_job()
-    claimed = services.claim("here")
-    assert (claimed, claimed.state, claimed.attempt, claimed.machine) == (oldest, State.PREPARING, 1, "here")
-    assert states(oldest) == [("queued", "preparing")]
+def test_a_claim_takes_the_places_and_begins_an_attempt():
+    job = make_job()
+    assert services.claim(job, "here", [1, 2])
+    assert (job.state, job.attempt, job.machine, job.slots) == (State.PREPARING, 1, "here", [1, 2])
+    begun = job.attempts.get()
+    assert (begun.number, begun.machine, begun.slots, begun.outcome) == (1, "here", [1, 2], "running")
+    assert states(job) == [("queued", "preparing")]
 
 
-def test_nothing_is_claimed_when_nothing_waits():
-    make_job(state=State.SUCCEEDED)
-    assert services.claim("here") is None
+def test_of_two_claims_of_a_job_one_succeeds():
+    job = make_job()
+    stale = Job.objects.get(pk=job.pk)
+    assert services.claim(job, "here", [0]) and not services.claim(stale, "there", [0])
+    assert job.attempts.count() == 1 and states(job) == [("queued", "preparing")]
 
 
-def test_a_machine_without_gpu_takes_one_job_at_a_time():
-    make_job(), make_job()
-    assert services.claim("here") and services.claim("here") is None
-
-
-def test_another_machine_takes_the_next_job():
+def test_of_two_claims_of_a_place_one_succeeds_and_the_other_leaves_no_trace():
     first, second = make_job(), make_job()
-    assert (services.claim("here"), services.claim("there")) == (first, second)
+    assert services.claim(first, "here", [1]) and not services.claim(second, "here", [0, 1])
+    assert (second.state, second.attempt, second.slots, states(second)) == (State.QUEUED, 0, [], [])
+    assert services.claim(second, "there", [0, 1])
 
 
-def test_each_gpu_takes_a_job(monkeypatch):
-    monkeypatch.setattr(services, "place_count", lambda: 2)
-    make_job(), make_job(), make_job()
-    assert [services.claim("here").slots, services.claim("here").slots, services.claim("here")] == [[0], [1], None]
+def test_a_job_that_leaves_its_machine_gives_back_its_places_and_ends_its_attempt():
+    job = make_job()
+    services.claim(job, "here", [0])
+    ended = {"outcome": Outcome.CRASHED, "exit_code": -9, "last_step": 7}
+    services.move(job, State.QUEUED, ended=ended)
+    attempt = job.attempts.get()
+    assert job.slots == [] and attempt.ended_at
+    assert (attempt.outcome, attempt.exit_code, attempt.last_step) == ("crashed", -9, 7)
 
 
-def test_a_job_waits_for_a_gpu_that_is_large_enough_and_lets_others_pass(monkeypatch):
-    cards = [{"index": 0, "name": "L4", "memory": 10**9, "free": 10**9},
-             {"index": 1, "name": "H100", "memory": 10**11, "free": 10**11}]  # fmt: skip
-    monkeypatch.setattr(services, "place_count", lambda: 2)
-    monkeypatch.setattr(services, "cards", lambda: cards)
-    monkeypatch.setattr(services, "memory_needed", lambda facts: (facts["needs"], 0))
-    first, second, third = (make_job(facts={"needs": needs}) for needs in (10**10, 10**10, 10**8))
-    assert [(job, job.slots) for job in (services.claim("here"), services.claim("here"))] == [
-        (first, [1]),
-        (third, [0]),
-    ]
-    assert services.claim("here") is None
-    services.move(Job.objects.get(pk=first.pk), State.FAILED)
-    assert services.claim("here") == second
-
-
-def test_the_database_lets_one_job_onto_a_slot():
+def test_the_database_lets_one_job_onto_a_place():
     make_job(state=State.RUNNING, machine="here", slots=[0])
     with pytest.raises(IntegrityError):
         make_job(state=State.PREPARING, machine="here", slots=[0])
-
-
-def test_a_second_delivery_of_a_claim_takes_nothing():
-    job = make_job()
-    stale = Job.objects.get(pk=job.pk)
-    assert services.claim("here") == job
-    assert not services.move(stale, State.PREPARING, attempt=1)
-    assert states(job) == [("queued", "preparing")]
 
 
 def test_an_earlier_attempt_can_write_nothing_any_more():
@@ -274,3 +255,90 @@ def test_an_owner_may_lower_what_staff_have_raised():
 def test_a_job_that_has_ended_keeps_its_priority():
     with pytest.raises(services.HasEnded):
         services.set_priority(job=make_job(state=State.SUCCEEDED), by=make_user(), priority=-1)
+
+
+def test_a_waiting_job_is_paused_at_once_and_keeps_its_place():
+    job = make_job()
+    entered = job.created_at
+    services.pause(job=job, by=make_user())
+    assert job.state == State.PAUSED
+    services.resume(job=job, by=make_user())
+    assert (job.state, job.created_at) == (State.QUEUED, entered)
+    assert states(job) == [("queued", "paused"), ("paused", "queued")]
+
+
+@pytest.mark.parametrize("state", ON_A_MACHINE)
+def test_a_job_on_a_machine_is_asked_to_pause_and_may_go_on_after_all(state):
+    job = make_job(state=state, machine="here", slots=[0])
+    assert services.pause(job=job, by=make_user()).pause_requested
+    job = services.resume(job=job, by=make_user())
+    assert (job.state, job.pause_requested) == (state, False)
+
+
+@pytest.mark.parametrize("verb", [services.pause, services.resume])
+@pytest.mark.parametrize("state", ENDED)
+def test_an_ended_job_is_neither_paused_nor_resumed(state, verb):
+    with pytest.raises(services.HasEnded):
+        verb(job=make_job(state=state), by=make_user())
+
+
+def test_what_is_rehearsed_or_being_cancelled_is_not_paused():
+    with pytest.raises(services.NotNow, match="rehearsed"):
+        services.pause(job=make_job(state=State.CHECKING), by=make_user())
+    going = make_job(state=State.RUNNING, machine="here", slots=[0], cancel_requested=True)
+    with pytest.raises(services.NotNow, match="cancelled"):
+        services.pause(job=going, by=make_user())
+
+
+def test_what_is_not_paused_is_not_resumed():
+    with pytest.raises(services.NotNow, match="not paused"):
+        services.resume(job=make_job(), by=make_user())
+
+
+def test_pausing_a_paused_job_changes_nothing():
+    job = services.pause(job=make_job(), by=make_user())
+    assert services.pause(job=job, by=make_user()).state == State.PAUSED
+    assert states(job) == [("queued", "paused")]
+
+
+def test_a_paused_job_is_cancelled_at_once():
+    job = services.cancel(job=services.pause(job=make_job(), by=make_user()), by=make_user())
+    assert job.state == State.CANCELLED
+
+
+def test_a_resumed_job_says_from_where_and_forgets_its_crashes():
+    job = make_job(state=State.PAUSED, step=120, crashes=2)
+    services.resume(job=job, by=make_user())
+    assert job.crashes == 0
+    assert job.transitions.get().reason == "Resumed; goes on from step 120."
+
+
+def make_ended_with_weights(**changes):
+    job = make_submitted(**changes)
+    services.claim(job, "here", [0])
+    (job.run_dir / "output").mkdir(parents=True)
+    services.move(job, State.SUCCEEDED, result={"artifacts": [{"name": "adapter.bin"}]})
+    return job
+
+
+def test_a_continued_job_goes_on_for_so_many_epochs_and_says_what_the_learning_rate_does():
+    job = make_ended_with_weights(**{"training.max_steps": 50, "training.learning_rate": 0.0003})
+    more = services.continue_(job=job, by=make_user(), epochs=2)
+    training = more.spec["training"]
+    assert (more.continued_from, training["num_epochs"], training.get("max_steps")) == (job, 2, None)
+    assert (more.state, training["learning_rate"], more.name) == (State.QUEUED, 0.0003, f"{job.name}, continued")
+    assert "The learning rate starts again at 0.0003 and follows a new" in more.transitions.get().reason
+
+
+def test_a_job_that_runs_or_left_nothing_cannot_be_continued():
+    with pytest.raises(services.NotNow, match="not ended"):
+        services.continue_(job=make_job(), by=make_user(), epochs=1)
+    with pytest.raises(services.NotNow, match="no weights"):
+        services.continue_(job=make_job(state=State.FAILED), by=make_user(), epochs=1)
+
+
+def test_a_continuation_is_checked_as_today():
+    job = make_ended_with_weights()
+    job.dataset.delete()
+    with pytest.raises(services.Refused):
+        services.continue_(job=job, by=make_user(), epochs=1)
