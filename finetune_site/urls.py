@@ -18,6 +18,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("", include(account_urls)),
     path("jobs/", include("jobs.urls")),
+    path("queue/", include("jobs.queue_urls")),
     path("datasets/", include("datasets_app.urls")),
     path("models/", include("models_catalog.urls")),
     path("api/v1/", include((api_v1, "api"))),

@@ -19,9 +19,11 @@ from .predicted import compared, retried
 from .services import HasEnded, Refused
 from .services import cancel as cancel_job
 from .services import retry as retry_job
+from .shown_attempts import shown_attempts
 from .shown_findings import fix_links, stored_finding
 from .shown_rehearsal import TRIES, rehearsal_of
 from .tables import JobTable
+from .waiting import Outlook, mark
 
 
 @require_safe
@@ -38,8 +40,13 @@ def jobs(request: PersonRequest) -> HttpResponse:
 @require_safe
 def detail(request: PersonRequest, pk: int) -> HttpResponse:
     job = _job(request, pk)
+    wait, attempts = Outlook().of(job), shown_attempts(job)
     page = {
         "job": job,
+        "wait": wait,
+        "shown": mark(job, wait),
+        "attempts": attempts,
+        "resumed_at": next((each.first_step for each in attempts if each.number == job.attempt), None),
         "rows": rows(job.spec, job.facts),
         "transitions": job.transitions.select_related("by"),
         "findings": [stored_finding(finding) for finding in job.findings],

@@ -7,7 +7,7 @@ const follow = document.getElementById("log-follow");
 const byId = (id) => document.getElementById(id);
 
 let [attempt, after, logMark] = ["", 0, ""];
-let state = live.dataset.state;
+let shown = live.dataset.shown;
 let failures = 0;
 let timer = 0;
 
@@ -51,21 +51,27 @@ function showWhetherEmpty() {
   byId("chart-empty").hidden = chart.points > 0;
 }
 
+function draw({ step, loss, eval_loss: evalLoss }) {
+  if (loss != null) chart.addStep(step, loss);
+  if (evalLoss != null) chart.addEval(step, evalLoss);
+}
+
 function take(news) {
   if (news.reset) chart.clear();
+  for (const point of news.curve ?? []) draw(point);
   for (const event of news.events) {
     if (event.event === "again") chart.clear();
-    if (event.event === "step" && event.loss != null) chart.addStep(event.step, event.loss);
-    if (event.event === "eval" && event.eval_loss != null) chart.addEval(event.step, event.eval_loss);
+    if (event.event !== "stage") draw(event);
   }
+  chart.resumed = news.resumed;
   [attempt, after, logMark] = [news.attempt, news.after, news.log_mark];
   if (news.log !== undefined) showLog(news.log);
   showProgress(news);
   showMetrics(news.metrics);
   for (const id of ["job-loss", "job-log", "job-numbers"]) byId(id).hidden = !news.attempt;
   showWhetherEmpty();
-  if (news.state !== state || news.events.some((event) => event.event === "again")) {
-    state = news.state;
+  if (news.shown !== shown || news.events.some((event) => event.event === "again")) {
+    shown = news.shown;
     htmx.trigger(live, "statechange");
   }
 }
@@ -79,7 +85,7 @@ async function poll() {
     take(news);
     failures = 0;
     showConnection(news.ended ? "" : "live");
-    return news.more ? 0 : news.ended ? null : document.hidden ? 10_000 : 1000;
+    return news.more ? 0 : news.ended ? null : document.hidden ? 10_000 : news.waits ? 3000 : 1000;
   } catch {
     failures += 1;
     showConnection("reconnecting…");

@@ -41,6 +41,7 @@ class LossChart extends HTMLElement {
   #train = [];
   #smooth = [];
   #evals = [];
+  #resumed = [];
   #logarithmic = false;
   #frame = 0;
   #cursor = null;
@@ -64,12 +65,22 @@ class LossChart extends HTMLElement {
     this.draw();
   }
 
+  // The steps at which a later attempt took the training up again.
+  set resumed(steps) {
+    if (String(steps) === String(this.#resumed)) return;
+    this.#resumed = steps;
+    this.draw();
+  }
+
   clear() {
     [this.#train, this.#smooth, this.#evals] = [[], [], []];
     this.draw();
   }
 
+  // A step that comes again, of a later attempt, replaces what came after it.
   addStep(step, loss) {
+    while (this.#train.length && this.#train.at(-1).x >= step) this.#train.pop(), this.#smooth.pop();
+    while (this.#evals.length && this.#evals.at(-1).x >= step) this.#evals.pop();
     const previous = this.#smooth.at(-1)?.y ?? loss;
     this.#train.push({ x: step, y: loss });
     this.#smooth.push({ x: step, y: SMOOTHING * previous + (1 - SMOOTHING) * loss });
@@ -77,6 +88,7 @@ class LossChart extends HTMLElement {
   }
 
   addEval(step, loss) {
+    while (this.#evals.length && this.#evals.at(-1).x >= step) this.#evals.pop();
     this.#evals.push({ x: step, y: loss });
     this.draw();
   }
@@ -99,6 +111,7 @@ class LossChart extends HTMLElement {
     if (!width || !this.#train.length) return this.#describe();
     this.#scale(width, height);
     this.#axes(width, height);
+    this.#marks(height);
     const columns = Math.max(1, width - MARGIN.left - MARGIN.right);
     this.#line("chart-raw", thin(this.#train, columns));
     this.#line("chart-smooth", thin(this.#smooth, columns));
@@ -136,6 +149,13 @@ class LossChart extends HTMLElement {
       shape("text", { x: this.x(tick), y: height - 8, "text-anchor": "middle" }, this.svg).textContent = tick;
   }
 
+  #marks(height) {
+    for (const step of this.#resumed.filter((each) => each >= this.first && each <= this.last)) {
+      const line = shape("line", { class: "chart-resumed", x1: this.x(step), x2: this.x(step), y1: MARGIN.top, y2: height - MARGIN.bottom }, this.svg);
+      shape("title", {}, line).textContent = `Resumed at step ${step}`;
+    }
+  }
+
   #line(name, points) {
     if (!points.length) return;
     const path = points.map(({ x, y }, n) => `${n ? "L" : "M"}${this.x(x).toFixed(1)} ${this.y(y).toFixed(1)}`);
@@ -146,7 +166,8 @@ class LossChart extends HTMLElement {
     const n = this.#train.length;
     this.setAttribute("aria-label", n
       ? `Training loss over ${n} points: ${this.#train[0].y.toFixed(3)} at step ${this.#train[0].x}, smoothed ${this.#smooth[n - 1].y.toFixed(3)} at step ${this.#train[n - 1].x}.`
-        + (this.#evals.length ? ` Latest evaluation loss ${this.#evals.at(-1).y.toFixed(3)}.` : "") + " Arrow keys read single values."
+        + (this.#evals.length ? ` Latest evaluation loss ${this.#evals.at(-1).y.toFixed(3)}.` : "")
+        + (this.#resumed.length ? ` Resumed at step ${this.#resumed.join(", ")}.` : "") + " Arrow keys read single values."
       : "Training loss: no points yet.");
   }
 
