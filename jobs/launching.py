@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +13,9 @@ from typing import Protocol
 
 from .run_folder import RunFolder
 from .warm.client import ROOT, clean_environment
+from .warm.forked import NotWarm, fork_trainer
+
+logger = logging.getLogger(__name__)
 
 
 class Trainer(Protocol):
@@ -39,12 +44,31 @@ def start_trainer(
     `environment` is the whole of it; what no trainer may know is taken out here. `locks` are descriptors that all
     its processes keep open until they end.
     """
-    return Fresh(trainer_command(folder.path, processes), clean_environment(environment), locks, log)
+    clean = clean_environment(environment)
+    if processes == 1:
+        try:
+            return fork_trainer(
+                [str(folder.path)], environment=clean, locks=locks, log=log, verdict=lambda: verdict(folder)
+            )
+        except NotWarm as reason:
+            logger.info("Starting the trainer in a new process: %s", reason)
+    return Fresh(trainer_command(folder.path, processes), clean, locks, log)
 
 
 def trainer_command(folder: Path, processes: int = 1) -> list[str]:
     ranks = ["--processes", str(processes)] if processes > 1 else []
     return [sys.executable, "-m", "jobs.trainer", str(folder), *ranks]
+
+
+def verdict(folder: RunFolder) -> int:
+    """The exit code of a trainer that is gone and that nobody waited for, as far as its folder tells it."""
+    if folder.result() is not None:
+        return 0
+    last = [event["event"] for event in folder.all_events() if event.get("event") in SAID_AT_THE_END]
+    return SAID_AT_THE_END[last[-1]] if last else -signal.SIGKILL
+
+
+SAID_AT_THE_END = {"failed": 1, "stopped": 128 + signal.SIGTERM}
 
 
 class Fresh:

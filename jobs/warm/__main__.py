@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import work
+from .becoming import TRAINER
 from .client import STARTING, reachable
 from .preload import LIBRARIES, Watch, preload
 from .server import Server
@@ -26,7 +27,7 @@ def serve(path: Path) -> None:
     """Import everything, and only then let callers in."""
     began = time.monotonic()
     watch = Watch()
-    modules = [task.partition(":")[0] for task in TASKS.values()]
+    modules = [task.partition(":")[0] for task in (*TASKS.values(), TRAINER, "jobs.trainer.run")]
     preload([*LIBRARIES, *modules])
     with listening(path) as listener:
         print(f"Warm after {time.monotonic() - began:.1f} s.", flush=True)  # noqa: T201 - this is the log

@@ -19,11 +19,14 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from . import work
+from . import becoming, work
 from .client import LARGEST, LENGTH, TAIL
 
 ASKING = 10.0
 """Seconds a caller may take to send its question."""
+CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # of Linux
+MOST_PASSED = 64
+"""Descriptors that may come with a question: a log, and the locks of a job and its GPUs."""
 TICK = 2.0
 """Seconds between two looks at whether the libraries are still those that were imported."""
 
@@ -46,6 +49,12 @@ class Call:
     outgoing: memoryview = field(default_factory=lambda: memoryview(b""))
     stopped: str = ""
     """The reason why this side ended the child."""
+    passed: list[int] = field(default_factory=list)
+    """Descriptors that came with the question: those of a trainer."""
+
+    def close_passed(self) -> None:
+        while self.passed:
+            os.close(self.passed.pop())
 
 
 class Server:
@@ -58,14 +67,18 @@ class Server:
         *,
         places: int | None = None,
         is_stale: Callable[[], bool] = lambda: False,
+        trainer: str = becoming.TRAINER,
     ) -> None:
-        self.listener, self.tasks, self.is_stale = listener, tasks, is_stale
+        self.listener, self.tasks, self.is_stale, self.trainer = listener, tasks, is_stale, trainer
         self.places = places or max(os.cpu_count() or 1, 2)
         self.selector = selectors.DefaultSelector()
         self.calls: set[Call] = set()
         self.waiting: deque[Call] = deque()
         self.running: dict[int, Call] = {}
+        self.trainers: dict[int, socket.socket] = {}
+        """Forks that train. They take no place, outlive this process, and end when they like."""
         self.closing = self.stopping = False
+        self.waking: tuple[socket.socket, ...] = ()
         self._next_look = 0.0
 
     def run(self) -> None:
@@ -77,6 +90,7 @@ class Server:
             for key, _ in self.selector.select(self._patience()):
                 key.data()
             self._reap()
+            self._reap_trainers()
             self._stop_overdue()
             self._look_at_the_libraries()
             self._start_waiting()
@@ -88,7 +102,7 @@ class Server:
         waker, writer = socket.socketpair()
         waker.setblocking(False)
         writer.setblocking(False)
-        self._writer = writer
+        self.waking = waker, writer
         signal.set_wakeup_fd(writer.fileno())
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -115,7 +129,8 @@ class Server:
     def _hear(self, call: Call) -> None:
         """More of the question; or the caller has gone, and nobody wants the answer any more."""
         try:
-            piece = call.connection.recv(1 << 20)
+            piece, passed, _, _ = socket.recv_fds(call.connection, 1 << 20, MOST_PASSED, CLOSE_ON_EXEC)
+            call.passed += passed
         except BlockingIOError:
             return
         except OSError:
@@ -132,14 +147,17 @@ class Server:
         try:
             question = json.loads(body)
             call.deadline = time.monotonic() + float(question["seconds"])
-            if question["task"] not in self.tasks:
+            if question["task"] not in (*self.tasks, becoming.TRAIN):
                 raise KeyError(question["task"])
         except (ValueError, KeyError, TypeError) as error:
             self._tell(call, {"unanswered": "failed", "message": f"The question makes no sense: {error!r}"})
             return
-        call.question = question
         call.received.clear()
-        self.waiting.append(call)
+        if question["task"] == becoming.TRAIN:
+            self._train(call, question)
+        else:
+            call.question = question
+            self.waiting.append(call)
 
     def _tell(self, call: Call, told: Told | bytes) -> None:
         body = told if isinstance(told, bytes) else json.dumps(told).encode()
@@ -164,6 +182,7 @@ class Server:
         self.calls.remove(call)
         self.selector.unregister(call.connection)
         call.connection.close()
+        call.close_passed()
         if call.child:
             call.stopped = "gone"
             _kill(call.child)
@@ -194,11 +213,7 @@ class Server:
     def _be_child(self, question: dict[str, Any], answer: int, log: int, seconds: float) -> None:
         """The child's whole life. It must not come back into the loop."""
         try:
-            signal.set_wakeup_fd(-1)
-            self.selector.close()
-            self.listener.close()
-            for call in self.calls:  # else a caller of another child would not see its connection end
-                call.connection.close()
+            self._leave()
             work.settle(log, seconds)
             told = memoryview(work.answer(self.tasks, question))
             while told:
@@ -207,6 +222,53 @@ class Server:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(0)
+
+    def _leave(self) -> None:
+        """In a child: let go of all that is the server's, else callers and locks would hang on a stranger's life."""
+        signal.set_wakeup_fd(-1)
+        self.selector.close()
+        self.listener.close()
+        for end in self.waking:
+            end.close()
+        for call in self.calls:
+            call.connection.close()
+            call.close_passed()
+            for pipe in (call.answer_pipe, call.log_pipe):
+                if pipe != -1:
+                    os.close(pipe)
+        for connection in self.trainers.values():
+            connection.close()
+
+    # Trainers
+
+    def _train(self, call: Call, question: dict[str, Any]) -> None:
+        """Fork a trainer at once, or say why not: its descriptors are locks, which nobody else may hold for long."""
+        refusal = "It is starting again." if self.closing or self.is_stale() else becoming.why_not(question)
+        if refusal or not call.passed:
+            self._tell(call, {"unanswered": "failed", "message": refusal or "No descriptors came with the question."})
+            call.close_passed()
+            return
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.calls.remove(call)  # so that the child keeps what is its own
+        self.selector.unregister(call.connection)
+        child = os.fork()
+        if child == 0:
+            self._leave()
+            becoming.become(call.connection, question, call.passed, self.trainer)
+        call.close_passed()
+        self.trainers[child] = call.connection
+
+    def _reap_trainers(self) -> None:
+        for child, connection in list(self.trainers.items()):
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if not ended:
+                continue
+            body = json.dumps({"ended": os.waitstatus_to_exitcode(status)}).encode()
+            with suppress(OSError):  # whoever asked for it may have died
+                connection.send(LENGTH.pack(len(body)) + body)
+            connection.close()
+            del self.trainers[child]
 
     def _drain(self, call: Call, pipe: int) -> bool:
         """Take what a pipe holds; whether there may be more."""
