@@ -1,6 +1,7 @@
 """python -m jobs.trainer RUN_DIR
 
-Exit code 0 only with result.json; 1 after a `failed` event; 143 when SIGTERM stopped it.
+Exit code 0 only with result.json; 1 after a `failed` event; 143 when SIGTERM or the end of its lease stopped it. Once
+training has begun, a checkpoint is written before it stops.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from .events import Events
 from .failures import finding_for, unexpected
+from .fence import Fence
 from .folder import EVENTS_FILE
 from .retrying import may_retry, retry
 from .run_file import RunFile
@@ -31,7 +33,7 @@ PAGES_OF_ITS_OWN = 128 * 1024
 def main() -> int:
     run_dir = read_arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    stop = StopSignal()
+    stop = StopSignal(Fence(run_dir))
     events = Events(run_dir / EVENTS_FILE)
     run: RunFile | None = None
     try:

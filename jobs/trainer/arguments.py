@@ -35,7 +35,7 @@ DECIDED_HERE = {
     "training.precision": "decisions.choose_precision",
     "training.gradient_checkpointing": "decisions.choose_checkpointing",
     "training.eval_steps": "decisions.choose_intervals",
-    "training.save_steps": "decisions.choose_intervals",
+    "training.save_steps": "run.train",
     "training.early_stopping_patience": "decisions.choose_intervals",
     "data.eval_fraction": "decisions.choose_held_out",
     "data.eval_dataset": "decisions.choose_held_out",

@@ -148,12 +148,9 @@ def choose_held_out(settings: Settings, rows: int, eval_rows: int = 0) -> Decisi
 
 
 def choose_intervals(settings: Settings, *, evaluates: bool) -> Decision[dict[str, Any]]:
-    """When to evaluate and when to keep a checkpoint.
-
-    transformers keeps the best model only when checkpoints and evaluations fall on the same steps.
-    """
-    every, save = settings["training.eval_steps"], settings["training.save_steps"]
-    saving = {"save_strategy": "steps", "save_steps": save} if save else {"save_strategy": "no"}
+    """When to evaluate. Checkpoints are kept by `keeping`; only that of the best model is asked for by transformers."""
+    every = settings["training.eval_steps"]
+    saving = {"save_strategy": "no"}
     if not evaluates:
         wished = settings["training.early_stopping_patience"]
         reason = "Early stopping is off, because no rows are held out for evaluation." if wished else None
@@ -161,11 +158,9 @@ def choose_intervals(settings: Settings, *, evaluates: bool) -> Decision[dict[st
     evaluating = {"eval_strategy": "steps", "eval_steps": every} if every else {"eval_strategy": "epoch"}
     if not settings["training.early_stopping_patience"]:
         return Decision(saving | evaluating)
-    following = {"save_strategy": evaluating["eval_strategy"], "save_only_model": not save}
-    if every:
-        following["save_steps"] = every
     best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
-    return Decision(evaluating | following | best, "A checkpoint follows each evaluation; the best one is kept.")
+    reason = "A checkpoint follows each evaluation that is the best so far, and the best one is kept."
+    return Decision(evaluating | best | {"save_strategy": "best"}, reason)
 
 
 def choose_aux_loss(config: Any) -> Decision[float | None]:

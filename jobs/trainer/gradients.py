@@ -28,6 +28,10 @@ class TargetGradients(TrainerCallback):
         self.learning: set[str] = set()
         self.looking = True
 
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """A run that goes on after those steps has been looked at."""
+        self.looking = state.global_step < PATIENCE
+
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:

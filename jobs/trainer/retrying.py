@@ -7,7 +7,6 @@ process sees one that goes on.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from jobs.rulebook.steps import smaller_batch
 
 from .events import Events
 from .failures import finding_for
-from .folder import CHECKPOINTS, RUN_FILE
+from .folder import RUN_FILE
 from .run_file import RunFile
 
 
@@ -29,10 +28,12 @@ def may_retry(error: Exception, run: RunFile | None) -> bool:
 
 
 def retry(run_dir: Path, run: RunFile, events: Events) -> None:
-    """Start again with smaller batches and as many more of them in a step. Never returns."""
+    """Start again with smaller batches and as many more of them in a step. Never returns.
+
+    The steps are of the same rows, so the second try goes on from a checkpoint of the first.
+    """
     again, told = with_smaller_batch(run)
     (run_dir / RUN_FILE).write_text(again.model_dump_json(indent=2))
-    shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
     events.findings([told])
     events.stage("loading", "Memory ran out; starting again with smaller batches")
     sys.stdout.flush()

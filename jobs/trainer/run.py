@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ import torch
 from datasets import Dataset
 from jinja2 import TemplateError
 from peft import LoraConfig, PeftModel
-from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, Trainer
+from transformers import EarlyStoppingCallback, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from transformers.trainer_utils import IntervalStrategy
 
 from jobs.rulebook import RULES, check
@@ -38,11 +39,13 @@ from .events import Events
 from .failures import TrainingError
 from .folder import CHECKPOINTS
 from .gradients import TargetGradients
+from .keeping import Keeper
 from .loading import embedding_rows, load_model, load_rows, load_tokenizer, this_machine
 from .measuring import Meter
+from .resuming import Resumable, resumable
 from .run_file import RunFile
 from .saving import save_output, versions, write_result
-from .stopping import StopSignal
+from .stopping import Stopped, StopSignal
 from .tokenising import tokenise
 from .watching import Watcher
 
@@ -61,15 +64,20 @@ def fine_tune(
     """
     trl_classes(run.method)  # before the meter starts, so that a library does not count as the job's memory
     meter = Meter()
+    keeper = Keeper(run_dir, run, events)
+    keeper.look_for_one(run)
     with tempfile.TemporaryDirectory(dir=run_dir, prefix="cache-") as cache:
         loaded = load(run, run_dir, Path(cache), events)
-        prepared = prepare(loaded, run, run_dir, events, stop)
+        prepared = prepare(loaded, run, keeper, events, stop)
         if before_training:
             before_training(prepared)
-        train(prepared, run, stop, meter)
-        metrics = evaluate(prepared, events)
-        artifacts = save(prepared, run, run_dir, metrics, events)
-    finish(run_dir, artifacts, metrics, meter, events)
+        with keeping_what_was_trained(prepared, stop):
+            train(prepared, run, keeper, stop, meter)
+            metrics = evaluate(prepared, events)
+            stop.check()
+            artifacts = save(prepared, run, run_dir, metrics, events)
+            stop.check()
+    finish(run_dir, run, artifacts, metrics, meter, events)
 
 
 @dataclass
@@ -105,7 +113,7 @@ def load(run: RunFile, run_dir: Path, cache: Path, events: Events) -> Loaded:
 class Prepared:
     """TRL's trainer with its model, adapter included, and its tokenised rows."""
 
-    trainer: Trainer
+    trainer: Resumable
     model: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase
     rows: Dataset
@@ -116,14 +124,14 @@ class Prepared:
     gradients: TargetGradients | None = None
 
 
-def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: StopSignal) -> Prepared:
+def prepare(loaded: Loaded, run: RunFile, keeper: Keeper, events: Events, stop: StopSignal) -> Prepared:
     """Build TRL's trainer, which tokenises every row, and check all that can be known before the first step."""
     events.stage("preparing", f"Tokenising {len(loaded.rows)} rows")
     held_out = loaded.settle(choose_held_out(run.settings, len(loaded.rows), run.eval_rows))
     rows = loaded.rows if run.method == "dpo" else loaded.settle(tokenise(run, loaded.rows, loaded.tokenizer))
     given, kept_back = split(rows, held_out, run)
     try:
-        trainer = build_trainer(loaded, run, run_dir / CHECKPOINTS, given, kept_back)
+        trainer = build_trainer(loaded, run, keeper.store, given, kept_back)
     except TemplateError as error:
         raise checks.explain_template(error, loaded.rows, loaded.tokenizer) from error
     stop.check()
@@ -142,16 +150,16 @@ def prepare(loaded: Loaded, run: RunFile, run_dir: Path, events: Events, stop: S
         "rows_start_doubled": checks.count_doubled_starts(run, prepared.rows, loaded.tokenizer.bos_token_id),
         "pairs_cut_alike": checks.count_pairs_cut_alike(run, prepared.rows),
     }
-    ask_the_rulebook_again(run, measured, events)
+    ask_the_rulebook_again(run, measured, events, again=keeper.found is not None)
     watcher.prepared = {"rows_given": len(given), **measure(prepared, run, loaded)}
     watch_targets(prepared, run)
     endings = count_endings(run, prepared.rows, stop_tokens(loaded.model, loaded.tokenizer))
-    if warning := never_ends(run, endings):
+    if not keeper.found and (warning := never_ends(run, endings)):
         events.findings([warning])
     return prepared
 
 
-def rows_to_evaluate(trainer: Trainer) -> Dataset | None:
+def rows_to_evaluate(trainer: Resumable) -> Dataset | None:
     """The held-out rows that are left. Without any nothing is evaluated, as if none had been held out."""
     rows: Dataset | None = trainer.eval_dataset
     if rows is not None and not len(rows):
@@ -192,7 +200,7 @@ def trl_classes(method: str) -> tuple[Any, Any]:
     return SFTTrainer, SFTConfig
 
 
-def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, kept_back: Dataset | None) -> Trainer:
+def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, kept_back: Dataset | None) -> Resumable:
     arguments = all_arguments(loaded, run, evaluates=kept_back is not None) | {"output_dir": str(folder)}
     lora = LoraConfig(task_type="CAUSAL_LM", **lora_arguments(loaded, run)) if run.lora else None
     parts: dict[str, Any] = {
@@ -206,7 +214,8 @@ def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, ke
     if run.method == "dpo":
         parts["ref_model"] = None if lora else load_model(run, loaded.precision)
     trainer, config = trl_classes(run.method)
-    built: Trainer = trainer(args=config(**arguments), **parts)
+    build: Any = resumable(trainer)
+    built: Resumable = build(args=config(**arguments), **parts)
     return built
 
 
@@ -221,7 +230,8 @@ def all_arguments(loaded: Loaded, run: RunFile, *, evaluates: bool) -> dict[str,
         "router_aux_loss_coef": loaded.settle(choose_aux_loss(loaded.model.config.get_text_config())),
         "use_cpu": not loaded.machine.gpu,
         "dataloader_pin_memory": loaded.machine.gpu,
-        "save_total_limit": 2,
+        "data_seed": run.settings["training.seed"],
+        "restore_callback_states_from_checkpoint": True,
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # else a NaN is logged as the average of the losses before it
         "disable_tqdm": True,
@@ -239,10 +249,14 @@ def early_stopping(run: RunFile) -> list[EarlyStoppingCallback]:
     return [EarlyStoppingCallback(early_stopping_patience=run.settings["training.early_stopping_patience"])]
 
 
-def ask_the_rulebook_again(run: RunFile, measured: dict[str, int], events: Events) -> None:
-    """The same rules as in the form, now with what was measured. Only what that brings to light is told."""
+def ask_the_rulebook_again(run: RunFile, measured: dict[str, int], events: Events, *, again: bool) -> None:
+    """The same rules as in the form, now with what was measured. Only what that brings to light is told.
+
+    With `again` the run goes on from a checkpoint, and another attempt has told it.
+    """
     report = check({**run.facts, **run.choices.facts(), **measured})
-    if told := [each for each in report if each in report.errors or RULES[each.code].needs & measured.keys()]:
+    brought = (each for each in report if each in report.errors or RULES[each.code].needs & measured.keys())
+    if told := [each for each in brought if each in report.errors or not again]:
         events.findings(told)
     if report.errors:
         raise TrainingError(report.errors[0])
@@ -287,10 +301,23 @@ def count_parameters(model: PreTrainedModel | PeftModel) -> tuple[int, int]:
     return model.num_parameters(only_trainable=True), model.num_parameters()
 
 
-def train(prepared: Prepared, run: RunFile, stop: StopSignal, meter: Meter) -> None:
+@contextmanager
+def keeping_what_was_trained(prepared: Prepared, stop: StopSignal) -> Iterator[None]:
+    """Whoever stops the run finds a checkpoint of its last step."""
+    try:
+        yield
+    except Stopped:
+        with stop.only_between_steps():  # once more raises Stopped in the end
+            prepared.trainer.keep()
+
+
+def train(prepared: Prepared, run: RunFile, keeper: Keeper, stop: StopSignal, meter: Meter) -> None:
+    """From the first step, or from the checkpoint that was found."""
     prepared.trainer.add_callback(meter)
+    prepared.trainer.keep_with(keeper, prepared.watcher, run)
+    found = str(keeper.found.folder) if keeper.found else None
     with stop.only_between_steps():
-        outcome = prepared.trainer.train()
+        outcome = prepared.trainer.train(resume_from_checkpoint=found)
     checks.require_finite_loss(run, outcome.training_loss, outcome.global_step)
     checks.require_finite_weights(run, prepared.model, outcome.global_step)
     if not prepared.watcher.gradient_seen:
@@ -313,18 +340,17 @@ def evaluate(prepared: Prepared, events: Events) -> dict[str, Any]:
 def save(
     prepared: Prepared, run: RunFile, run_dir: Path, metrics: dict[str, Any], events: Events
 ) -> list[dict[str, Any]]:
-    """Checkpoints that only served early stopping are not kept beside the result."""
     events.stage("saving", "Saving the adapter" if run.lora else "Saving the model")
-    artifacts = save_output(run_dir, run, prepared.model, prepared.tokenizer, metrics)
-    if not run.settings["training.save_steps"]:
-        shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
-    return artifacts
+    return save_output(run_dir, run, prepared.model, prepared.tokenizer, metrics)
 
 
 def finish(
-    run_dir: Path, artifacts: list[dict[str, Any]], metrics: dict[str, Any], meter: Meter, events: Events
+    run_dir: Path, run: RunFile, artifacts: list[dict[str, Any]], metrics: dict[str, Any], meter: Meter, events: Events
 ) -> None:
-    """`peak_memory_bytes` is all that was held: on the GPU, else by this process with its libraries."""
+    """`peak_memory_bytes` is all that was held: on the GPU, else by this process with its libraries.
+
+    Checkpoints are not kept beside the result unless they were asked for.
+    """
     outcome = {
         "artifacts": artifacts,
         "metrics": metrics,
@@ -333,4 +359,6 @@ def finish(
         "seconds": round(time.monotonic() - meter.started, 3),
     }
     write_result(run_dir, outcome | {"versions": versions()})
+    if not run.settings["training.save_steps"]:
+        shutil.rmtree(run_dir / CHECKPOINTS, ignore_errors=True)
     events.write("finished", **outcome)

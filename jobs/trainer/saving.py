@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import shutil
@@ -15,6 +14,7 @@ from typing import Any
 from peft import PeftModel, load_peft_weights, set_peft_model_state_dict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from .checkpoints import sha256
 from .failures import failure
 from .folder import OUTPUT, RESULT_FILE, RUN_FILE
 from .run_file import RunFile
@@ -29,10 +29,9 @@ def save_output(
 ) -> list[dict[str, Any]]:
     """Fill `output/` and list its files with their sizes and checksums."""
     with _all_or_nothing(run_dir / OUTPUT) as folder:
+        save_weights(model, run, folder)
         if isinstance(model, PeftModel):
-            _save_adapter(model, run, folder)
-        else:
-            model.save_pretrained(folder)
+            _require_reload(model, folder)
         tokenizer.save_pretrained(folder)
         shutil.copyfile(run_dir / RUN_FILE, folder / RUN_FILE)
         (folder / "versions.json").write_text(json.dumps(versions(), indent=2) + "\n")
@@ -53,25 +52,32 @@ def _all_or_nothing(target: Path) -> Iterator[Path]:
         raise
 
 
-def _save_adapter(model: PeftModel, run: RunFile, folder: Path) -> None:
-    """The adapter names its base model as the catalogue does: a path of this machine means nothing elsewhere."""
+def save_weights(model: PreTrainedModel | PeftModel, run: RunFile, folder: Path) -> None:
+    """All weights, or the adapter, which names its base model as the catalogue does: a path of this machine means
+    nothing elsewhere.
+    """
+    if not isinstance(model, PeftModel):
+        model.save_pretrained(folder)
+        return
     config = model.peft_config["default"]
     config.base_model_name_or_path = run.model_name
     config.revision = run.settings["model.revision"]
     model.save_pretrained(str(folder), save_embedding_layers=False)
-    _require_reload(model, folder)
+
+
+def load_adapter(model: PeftModel, folder: Path) -> list[str]:
+    """Into the adapter that the model has. Answers the weights that do not fit."""
+    loaded: Any = set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
+    return [*(key for key in loaded.missing_keys if "lora_" in key), *loaded.unexpected_keys]
 
 
 def _require_reload(model: PeftModel, folder: Path) -> None:
     """Reads the file back into the model it came from: an adapter that cannot be loaded is worth nothing."""
-    read_back: Any = set_peft_model_state_dict(model, load_peft_weights(str(folder), device="cpu"))
-    lost = [key for key in read_back.missing_keys if "lora_" in key]
-    if lost or read_back.unexpected_keys:
-        example = (lost or read_back.unexpected_keys)[0]
+    if lost := load_adapter(model, folder):
         raise failure(
             "adapter-not-reloadable",
             "lora.target_modules",
-            f"The trained adapter does not load again: {example} does not fit. Choose other LoRA target modules.",
+            f"The trained adapter does not load again: {lost[0]} does not fit. Choose other LoRA target modules.",
         )
 
 
@@ -83,14 +89,9 @@ def versions() -> dict[str, str]:
 def artifacts(folder: Path) -> list[dict[str, Any]]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [
-        {"name": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "sha256": _sha256(path)}
+        {"name": path.relative_to(folder).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)}
         for path in files
     ]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_result(run_dir: Path, result: dict[str, Any]) -> None:

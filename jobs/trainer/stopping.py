@@ -1,4 +1,4 @@
-"""SIGTERM: end soon, keep nothing half done."""
+"""SIGTERM, or a lease that has passed: end soon, keep nothing half done."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from .fence import Fence
 
 EXIT_CODE = 128 + signal.SIGTERM
 
@@ -15,10 +17,11 @@ class Stopped(BaseException):  # not an Exception: libraries catch those while t
 
 
 class StopSignal:
-    """Remembers that SIGTERM came. `step` is the last step that was finished."""
+    """Remembers that SIGTERM came, and looks at the lease. `step` is the last step that was finished."""
 
-    def __init__(self) -> None:
+    def __init__(self, fence: Fence | None = None) -> None:
         self.requested = False
+        self.fence = fence
         self.step = 0
         self._at_once = True
 
@@ -31,8 +34,13 @@ class StopSignal:
         if self._at_once:
             raise Stopped
 
+    @property
+    def wanted(self) -> bool:
+        self.requested = self.requested or (self.fence is not None and self.fence.passed())
+        return self.requested
+
     def check(self) -> None:
-        if self.requested:
+        if self.wanted:
             raise Stopped
 
     @contextmanager

@@ -20,6 +20,8 @@ PATIENCE = 3
 class Watcher(TrainerCallback):
     """`prepared` are the fields of an event that is due as soon as the number of steps is known."""
 
+    _REMEMBERED = ("gradient_seen", "loss", "eval_loss", "evaluated_at")
+
     def __init__(self, run: RunFile, events: Events, stop: StopSignal) -> None:
         self.run, self.events, self.stop = run, events, stop
         self.prepared: dict[str, Any] = {}
@@ -34,16 +36,20 @@ class Watcher(TrainerCallback):
         self.events.stage("training", f"Training, {state.max_steps} steps")
 
     def on_substep_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.stop.check()
+        self._check(args)
+
+    def _check(self, args: TrainingArguments) -> None:
+        """In the midst of a step one of several processes cannot stop alone: the others would wait for it."""
+        if args.world_size == 1:
+            self.stop.check()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.stop.step = state.global_step
-        self.stop.check()
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.stop.check()
+        self._check(args)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any) -> None:
         """transformers logs evaluations and a summary through here too; those have no `loss`."""
@@ -74,5 +80,16 @@ class Watcher(TrainerCallback):
         self.eval_loss, self.evaluated_at = given["metrics"]["eval_loss"], state.global_step
         self.events.write("eval", step=state.global_step, eval_loss=self.eval_loss)
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.events.write("checkpoint", step=state.global_step)
+    def memory(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        seconds = round(time.monotonic() - self.started, 3)
+        return {**{name: getattr(self, name) for name in self._REMEMBERED}, "seconds": seconds}
+
+    def remember(self, memory: dict[str, Any], state: TrainerState) -> None:
+        """Go on where another attempt left off."""
+        for name in self._REMEMBERED:
+            setattr(self, name, memory[name])
+        self.started -= memory["seconds"]
+        self.stop.step = state.global_step
+        self.events.write("resumed", step=state.global_step, epoch=state.epoch)
+        self.events.stage("training", f"Training, going on from step {state.global_step} of {state.max_steps}")

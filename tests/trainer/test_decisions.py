@@ -93,11 +93,10 @@ def test_evaluation_comes_after_each_epoch_or_every_so_many_steps() -> None:
     assert (every["eval_strategy"], every["eval_steps"], every["save_strategy"]) == ("steps", 5, "no")
 
 
-def test_with_early_stopping_checkpoints_follow_the_evaluations() -> None:
+def test_with_early_stopping_a_checkpoint_follows_each_evaluation_that_is_the_best_so_far() -> None:
     given = settings(training__early_stopping_patience=2, training__eval_steps=5, training__save_steps=7)
     chosen = choose_intervals(given, evaluates=True).value
-    assert (chosen["save_strategy"], chosen["save_steps"], chosen["load_best_model_at_end"]) == ("steps", 5, True)
-    assert chosen["save_only_model"] is False
+    assert (chosen["save_strategy"], chosen["eval_steps"], chosen["load_best_model_at_end"]) == ("best", 5, True)
 
 
 def test_the_balance_loss_is_turned_off_only_where_it_would_crash() -> None:
