@@ -8,19 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import humanize
-
 from datasets_app.models import Dataset
 from finetune_site.environment import ROOT
-from models_catalog.cache import cache_state
-from models_catalog.downloads import fetch_model
+from models_catalog.downloads import bring_model
 
 from .database_away import keep_trying, unless_away
 from .machine import gpu_count
@@ -103,8 +100,7 @@ class Attempt:
         if model is None:
             raise LookupError("The base model was deleted.")  # the review has just found it
         revision = self.job.spec["model"]["revision"]
-        folder = cache_state(model, revision).folder
-        return folder or fetch_model(model, Downloading(self.beat).heard, revision)
+        return bring_model(model, revision, self.job.owner, lambda download: self.beat(**download.progress))
 
     def _write_inputs(self, model: Path) -> None:
         """run.json, and the usable rows beside it."""
@@ -218,34 +214,6 @@ class Attempt:
 
 def trainer_command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "jobs.trainer", str(folder)]
-
-
-class Downloading:
-    """Turns bytes of a download into a sentence with the time left."""
-
-    def __init__(self, beat: Callable[..., None]) -> None:
-        self.beat = beat
-        self.started = time.monotonic()
-        self.first: int | None = None
-
-    def heard(self, done: int, total: int | None) -> None:
-        """One sign of life of the download."""
-        self.first = done if self.first is None else self.first
-        text = f"Downloading model… {size(done)}"
-        if total is None:
-            return self.beat(text=text)
-        eta = self._eta(done, total)
-        left = f", about {humanize.naturaldelta(eta)} left" if eta else ""
-        return self.beat(text=f"{text} of {size(total)}{left}", eta_seconds=eta, fraction=done / max(1, total))
-
-    def _eta(self, done: int, total: int) -> int | None:
-        fetched = done - (self.first or 0)
-        seconds = time.monotonic() - self.started
-        return round(seconds * (total - done) / fetched) if fetched and seconds > 1 else None
-
-
-def size(number: int) -> str:
-    return humanize.naturalsize(number, format="%.1f" if number >= 10**9 else "%.0f")
 
 
 def stop(process: subprocess.Popen[bytes]) -> int:

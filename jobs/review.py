@@ -15,7 +15,7 @@ from datasets_app.conversions import convert_dataset
 from datasets_app.facts import dataset_facts, evaluation_facts
 from datasets_app.models import Dataset
 from models_catalog import catalogue
-from models_catalog.services import start_download
+from models_catalog.downloads import start_download
 
 from .history import history_facts
 from .machine import machine_facts

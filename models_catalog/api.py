@@ -12,10 +12,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
+from .downloads import start_download
 from .looks import standing
 from .models import BaseModel
 from .serializers import InspectionSerializer, ModelSerializer, RegisterSerializer
-from .services import register, start_download
+from .services import register
 
 
 class ModelViewSet(ListModelMixin, RetrieveModelMixin, GenericViewSet[BaseModel]):

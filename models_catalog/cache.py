@@ -12,10 +12,9 @@ import humanize
 from django.conf import settings
 
 from .files import ModelFiles, read_folder
-from .hub_files import HUB_ID, listing, repository_folder
+from .hub_files import HUB_ID, PART, UNFINISHED, listing, repository_folder, tree, wanted
 from .models import BaseModel
 
-UNFINISHED = ".incomplete"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -137,9 +136,14 @@ def _is_complete(repository: Path, commit: str, blobs: Mapping[str, int]) -> boo
 
 
 def _left(model: BaseModel, repository: Path, commit: str | None, blobs: Mapping[str, int]) -> int | None:
-    """Bytes still to fetch. Unfinished files count in full: the hub's library begins them anew."""
-    if commit and (listed := listing(repository, commit)):
+    """Bytes still to fetch. What others have not finished counts in full: only our own downloads go on from there."""
+    if commit and (listed := tree(repository, commit)):
         there = read_folder(repository / "snapshots" / commit).names
-        return sum(size for path, size in listed.items() if path not in there)
-    finished = sum(size for name, size in blobs.items() if not name.endswith(UNFINISHED))
+        lacking = {file.content: file.size for path, file in listed.items() if wanted(path) and path not in there}
+        return sum(max(0, size - _arrived(blobs, content)) for content, size in lacking.items())
+    finished = sum(size for name, size in blobs.items() if name.endswith(PART) or not name.endswith(UNFINISHED))
     return max(model.size_bytes - finished, 0) if model.size_bytes else None
+
+
+def _arrived(blobs: Mapping[str, int], content: str) -> int:
+    return blobs.get(content) or blobs.get(f"{content}{PART}", 0)

@@ -11,6 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 SUFFIXES = {".json", ".jinja", ".txt", ".model", ".safetensors"}
+UNFINISHED = ".incomplete"
+"""How the hub's library marks content that has not arrived whole."""
+PART = f".foretune{UNFINISHED}"
+"""The same of our own downloads, which go on from it."""
 HUB_ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,94}(/[A-Za-z0-9][\w.-]{0,94})?", re.ASCII)
 
 

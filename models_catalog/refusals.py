@@ -155,7 +155,79 @@ def no_network(name: str) -> Finding:
     return error(
         "network",
         MODEL,
-        f"The connection to the hub failed while {name} was fetched. Try again; what has arrived is kept.",
+        f"The connection to the hub failed while {name} was fetched. What has arrived is kept, and the download goes "
+        "on by itself. If this lasts, ask whoever runs this portal whether the machine reaches the hub.",
+    )
+
+
+def no_answer(name: str) -> Finding:
+    return error(
+        "no-answer",
+        MODEL,
+        f"Nothing came from the hub for too long while {name} was fetched. What has arrived is kept, and the download "
+        "goes on by itself.",
+    )
+
+
+def too_many_calls(name: str) -> Finding:
+    return error(
+        "busy",
+        MODEL,
+        f"The hub takes no more calls from this portal for now, so {name} has to wait. The download goes on by itself "
+        f"as soon as the hub allows; a token in {variable('hub_token')} allows more.",
+    )
+
+
+def hub_is_down(name: str, status: int) -> Finding:
+    return error(
+        "hub-down",
+        MODEL,
+        f"The hub has trouble of its own (it answered {status}) while {name} was fetched. What has arrived is kept, "
+        "and the download goes on by itself.",
+    )
+
+
+def hub_refuses(name: str, status: int) -> Finding:
+    return error(
+        "refused",
+        MODEL,
+        f"The hub refused to give {name} and answered {status}. Ask whoever runs this portal whether HF_ENDPOINT and "
+        "the proxy are right.",
+    )
+
+
+def wrong_token(name: str) -> Finding:
+    return error(
+        "token",
+        MODEL,
+        f"The hub does not accept this portal's token, so it does not give {name}. Have the portal started with a "
+        f"token in {variable('hub_token')} that is valid.",
+    )
+
+
+def file_gone(name: str) -> Finding:
+    return error(
+        "file-gone",
+        MODEL,
+        f"The hub lists a file of {name} that it does not have. It was probably changed just now: download it again.",
+    )
+
+
+def damaged(name: str, file: str) -> Finding:
+    return error(
+        "damaged",
+        MODEL,
+        f"{file} of {name} came twice with other bytes than the hub promises, so it was thrown away. Download it again "
+        "later; if it happens again, ask whoever runs this portal whether a proxy changes what comes through it.",
+    )
+
+
+def no_digest(name: str, file: str) -> Finding:
+    return error(
+        "no-digest",
+        MODEL,
+        f"The hub does not say what {file} of {name} must contain, so it could not be checked. Ask whoever runs this "
+        "portal whether HF_ENDPOINT is an address of the hub.",
     )
 
 
@@ -163,8 +235,35 @@ def no_space(name: str, sizes: Mapping[str, str]) -> Finding:
     return error(
         "disk",
         MODEL,
-        f"{name} needs {sizes['needed']} and the disk has {sizes['free']} left. "
+        f"{name} needs {sizes['needed']} and the disk has {sizes['free']} left{sizes.get('others', '')}. "
         "Free some space, or choose a smaller model.",
+    )
+
+
+def keeps_dying(name: str, times: int) -> Finding:
+    return error(
+        "died",
+        MODEL,
+        f"The process that fetched {name} ended without a word {times} times in a row, which mostly means that the "
+        "machine ran out of memory. What has arrived is kept; download it again when less is going on.",
+    )
+
+
+def cancelled(name: str) -> Finding:
+    return error(
+        "cancelled", MODEL, f"The download of {name} was cancelled. Start the job again to have the model fetched."
+    )
+
+
+def not_under_way(name: str) -> Finding:
+    return error("not-under-way", MODEL, f"No download of {name} is under way, so there is nothing to cancel.")
+
+
+def not_yours(name: str) -> Finding:
+    return error(
+        "not-yours",
+        MODEL,
+        f"Somebody else asked for the download of {name}. They can cancel it, and so can staff.",
     )
 
 

@@ -12,13 +12,14 @@ from django_htmx.http import HttpResponseClientRefresh
 from finetune_site.people import PersonRequest
 from finetune_site.problems import Problem
 
+from .downloads import start_download
 from .forms import FilterForm, RegisterForm
 from .knowledge import Knowledge, know
 from .looks import standing, start_look
 from .model_page import context_of, shown_look
 from .models import BaseModel
 from .playground import played
-from .services import register_local, start_download
+from .services import register_local
 
 MODELS = BaseModel.objects.select_related("family")
 

@@ -15,7 +15,7 @@ from django.db import OperationalError
 from datasets_app.models import Dataset
 from jobs import attempt as attempt_module
 from jobs import services
-from jobs.attempt import Attempt, Downloading, write_whole
+from jobs.attempt import Attempt, write_whole
 from jobs.metrics import curve
 from jobs.models import Job, Place, State
 from jobs.rulebook import read
@@ -240,22 +240,6 @@ def test_each_job_sees_its_own_gpu(monkeypatch):
     job = make_claimed()
     Place.objects.update(slot=1)
     assert Attempt(job, 0)._environment()["CUDA_VISIBLE_DEVICES"] == "1"
-
-
-def test_a_download_says_how_far_it_is(monkeypatch):
-    heard, clock = [], iter([0.0, 60.0])
-    monkeypatch.setattr(attempt_module.time, "monotonic", lambda: next(clock))
-    download = Downloading(lambda **row: heard.append(row))
-    download.first = 0
-    download.heard(412_000_000, 2_900_000_000)
-    assert heard[0]["text"] == "Downloading model… 412 MB of 2.9 GB, about 6 minutes left"
-    assert heard[0]["eta_seconds"] == 362 and round(heard[0]["fraction"], 2) == 0.14
-
-
-def test_a_download_of_unknown_size_says_what_has_come():
-    heard = []
-    Downloading(lambda **row: heard.append(row)).heard(412_000_000, None)
-    assert heard == [{"text": "Downloading model… 412 MB"}]
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):

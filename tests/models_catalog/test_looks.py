@@ -17,14 +17,14 @@ from jobs.warm.client import Unanswered
 from models_catalog import inspections, looks
 from models_catalog.cache import cache_state
 from models_catalog.catalogue import model_facts
-from models_catalog.downloads import fetch, fetch_model
 from models_catalog.hub_files import repository_folder, tree
 from models_catalog.inspections import inspection_at_hand
 from models_catalog.looks import look, look_now_or_soon, standing, start_look
-from models_catalog.models import BaseModel, Download, Look
+from models_catalog.models import BaseModel, Look
 from models_catalog.services import register
 from tests.make import make_client, make_model, make_user, write_model_files
 
+from .fetching import fetched
 from .folders import make_hub_model
 from .hub import COMMIT, Hub
 from .test_inspections import Looking, looking
@@ -97,7 +97,7 @@ def inspections_cache() -> Path:
 def test_the_download_afterwards_fetches_the_rest(hub: Hub, published: BaseModel, looker: Looking) -> None:
     looked(published)
     hub.served.clear()
-    fetch_model(published, lambda done, total: None)
+    fetched(published)
     assert cache_state(published).state == "cached"
     assert not [call for call in hub.served if call.startswith("GET") and "tokenizer" in call]
 
@@ -259,7 +259,7 @@ def test_a_model_that_staff_adds_is_looked_into(online: None) -> None:
 
 
 def test_a_downloaded_model_is_looked_into(published: BaseModel) -> None:
-    fetch(Download.objects.create(model=published).pk)
+    fetched(published)
     assert Look.objects.get().state == "queued"
 
 
