@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import humanize
 from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from finetune_site import sessions
@@ -31,9 +33,14 @@ def is_here() -> bool:
     return GENERATION in os.environ
 
 
+def clock() -> Now | datetime:
+    """The time that all machines agree on: that of the database server, where there is one."""
+    return Now() if connection.vendor == "postgresql" else timezone.now()
+
+
 def live() -> list[Node]:
     """The machines whose node service was heard of just now, the freshest first."""
-    return list(Node.objects.filter(seen_at__gt=timezone.now() - SILENCE).order_by("-seen_at"))
+    return list(Node.objects.filter(seen_at__gt=clock() - SILENCE).order_by("-seen_at"))
 
 
 def why_nothing_starts() -> str:

@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
+from .. import sessions
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 STOP_SECONDS = 10
+FROZEN_SECONDS = 20
+"""How long a process may be stopped by SIGSTOP before it counts as frozen."""
 
 
 def _end_with_the_portal() -> None:
@@ -42,6 +44,7 @@ class Child:
     short_lives: int = 0
     started_at: float = 0.0
     process: subprocess.Popen[bytes] | None = None
+    _frozen_since: float | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as output:
@@ -56,6 +59,7 @@ class Child:
                 preexec_fn=_end_with_the_portal,
             )
         self.started_at = time.monotonic()
+        self._frozen_since = None
 
     @property
     def is_alive(self) -> bool:
@@ -64,6 +68,14 @@ class Child:
     @property
     def age(self) -> float:
         return time.monotonic() - self.started_at
+
+    def is_frozen(self, stopped: Collection[int]) -> bool:
+        """Whether one of its processes has been stopped for long; `stopped` are the sessions in which one is now."""
+        if self.process is None or self.process.pid not in stopped:
+            self._frozen_since = None
+            return False
+        self._frozen_since = self._frozen_since or time.monotonic()
+        return time.monotonic() - self._frozen_since >= FROZEN_SECONDS
 
     def ask_to_stop(self) -> None:
         """Only the leader is told: a qcluster whose whole group is told hangs."""
@@ -82,16 +94,5 @@ class Child:
         """End every process of its session, also those a dead leader left behind."""
         if self.process is None:
             return
-        for member in list(self._session()):
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
+        sessions.end(self.process.pid)
         self.process.wait()
-
-    def _session(self) -> Iterator[psutil.Process]:
-        assert self.process is not None  # noqa: S101 - asked only after start
-        for candidate in psutil.process_iter():
-            try:
-                if os.getsid(candidate.pid) == self.process.pid:
-                    yield candidate
-            except (ProcessLookupError, PermissionError):
-                continue

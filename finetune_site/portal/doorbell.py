@@ -13,11 +13,14 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from jobs.nodes import end_if_orphan
+
 WORKERS = 2  # of each cluster, as in settings.Q_CLUSTER
 
 
 def pong() -> None:
     """The task that is rung where there is nothing else to ring."""
+    end_if_orphan()
 
 
 @dataclass
@@ -26,6 +29,8 @@ class Doorbell:
     task: str
     every: float
     patience: float
+    answered_at: float | None = None
+    """By the clock, as time.time()."""
     _row: int | None = None
     _rung_at: float = float("-inf")
 
@@ -56,4 +61,6 @@ class Doorbell:
         self._row = next((row.pk for row in rows if row.task_id() == task_id), None)
 
     def _is_answered(self) -> bool:
-        return self._row is None or not OrmQ.objects.filter(pk=self._row).exists()
+        if self._row is not None and not OrmQ.objects.filter(pk=self._row).exists():
+            self._row, self.answered_at = None, time.time()
+        return self._row is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from datetime import timedelta
@@ -11,33 +12,64 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 from django_q.models import Failure
+from django_q.tasks import async_task
 
 from datasets_app.accounting import forget_old
 from datasets_app.resumable import forget_abandoned
 from datasets_app.retention import delete_unused
 from jobs.models import Rehearsal, Trial
 
+logger = logging.getLogger(__name__)
+
 DAY = 24 * 3600.0
+LONGEST_LOG, KEPT_OF_LOG = 50_000_000, 10_000_000
+"""Bytes."""
 KEEP_FAILURES = timedelta(days=30)
 KEEP_TRIALS = timedelta(days=1)
 KEEP_REHEARSALS = timedelta(days=90)
 
 
 class Housekeeping:
+    """Rings for the chores. They are done by the queue, so that a long one holds nobody up."""
+
     def __init__(self) -> None:
         self._due = time.monotonic()
 
     def do_when_due(self) -> None:
-        if time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + DAY
-        call_command("clearsessions")
-        Failure.objects.filter(stopped__lt=timezone.now() - KEEP_FAILURES).delete()  # django-q keeps them for ever
-        remove_torn_uploads()
-        forget_abandoned()
-        forget_old_rehearsals()
-        forget_old()
-        delete_unused()
+        if time.monotonic() >= self._due:
+            async_task("finetune_site.portal.housekeeping.clean_up", cluster=settings.Q_CLUSTER["name"], save=False)
+            self._due = time.monotonic() + DAY
+
+
+def clean_up() -> None:
+    """All chores; one that fails leaves the others to be done."""
+    for chore in CHORES:
+        try:
+            chore()
+        except Exception:
+            logger.exception("A chore failed: %s", chore.__name__)
+
+
+def forget_sessions() -> None:
+    call_command("clearsessions")
+
+
+def forget_failed_tasks() -> None:
+    """django-q keeps them for ever."""
+    Failure.objects.filter(stopped__lt=timezone.now() - KEEP_FAILURES).delete()
+
+
+def shorten_logs() -> None:
+    """The processes append to them for months."""
+    for path in Path(settings.LOGS_DIR).glob("*.log"):
+        size = path.stat().st_size
+        if size > LONGEST_LOG:
+            with path.open("r+b") as log:
+                log.seek(size - KEPT_OF_LOG)
+                tail = log.read().partition(b"\n")[2]
+                log.seek(0)
+                log.write(tail)
+                log.truncate()
 
 
 def remove_torn_uploads() -> None:
@@ -54,3 +86,15 @@ def forget_old_rehearsals() -> None:
     for folder in Path(settings.RUNS_DIR).glob("rehearsal-*"):
         if folder.stat().st_mtime < time.time() - DAY:
             shutil.rmtree(folder, ignore_errors=True)  # its process was killed
+
+
+CHORES = (
+    forget_sessions,
+    forget_failed_tasks,
+    shorten_logs,
+    remove_torn_uploads,
+    forget_abandoned,
+    forget_old_rehearsals,
+    forget_old,
+    delete_unused,
+)

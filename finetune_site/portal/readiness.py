@@ -9,17 +9,14 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from django.conf import settings
-from django.core.management import call_command
-from django.db import DatabaseError
 
 NEEDED_TO_TRAIN = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "safetensors")
 READY_SECONDS = 90
@@ -36,33 +33,34 @@ def require_packages() -> None:
 
 
 @contextmanager
-def only_portal_of_this_home() -> Iterator[Callable[[str], None]]:
-    """Two portals on one home would fight over its queue. The kernel drops the lock with the process.
+def only_one(part: str) -> Iterator[Callable[[str], None]]:
+    """Two web servers or two node services on one home would fight. The kernel drops the lock with the process.
 
-    Gives a function that notes the address for whoever comes second.
+    Gives a function that notes, for whoever comes second, where this one is.
     """
-    with (Path(settings.HOME) / "serve.lock").open("a+") as lock:
+    with (Path(settings.HOME) / f"{part}.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            raise CannotServe(_already_runs(lock.read())) from error
+            raise CannotServe(_already_runs(part, lock.read())) from error
         lock.truncate(0)
         yield partial(_note, lock)
 
 
-def _note(lock: IO[str], address: str) -> None:
-    lock.write(json.dumps({"address": address, "process": os.getpid()}))
+def _note(lock: IO[str], where: str) -> None:
+    lock.write(json.dumps({"where": where, "process": os.getpid()}))
     lock.flush()
 
 
-def _already_runs(note: str) -> str:
+def _already_runs(part: str, note: str) -> str:
     try:
-        holder = "{address} (process {process})".format(**json.loads(note))
+        holder = "{where} (process {process})".format(**json.loads(note))
     except (ValueError, KeyError):
         holder = "it is just starting"
+    what = {"web": "A portal", "node": "A node service"}[part]
     return (
-        f"A portal already runs on the home {settings.HOME}: {holder}. "
+        f"{what} already runs on the home {settings.HOME}: {holder}. "
         "Stop that one, or give this one a home of its own with FORETUNE_HOME."
     )
 
@@ -91,16 +89,6 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
             return f"The portal cannot listen on {host}: {error.strerror}. Give --host an address of this machine."
 
 
-def migrate() -> None:
-    try:
-        call_command("migrate", verbosity=0, interactive=False)
-    except DatabaseError as error:
-        raise CannotServe(
-            f"The database cannot be prepared: {str(error).strip()}. "
-            f"Is there room in {settings.HOME}, and does DATABASE_URL, if it is set, name a running server?"
-        ) from error
-
-
 def wait_until_ready(host: str, port: int, given_up: Callable[[], bool]) -> None:
     """Until /healthz says so; raises with its reason when that takes too long."""
     reason, end = "no answer", time.monotonic() + READY_SECONDS
@@ -115,15 +103,28 @@ def wait_until_ready(host: str, port: int, given_up: Callable[[], bool]) -> None
 
 def _unready(host: str, port: int) -> str:
     """Why /healthz is not content, or nothing."""
-    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked of, not bound
-    asked = f"[{asked}]" if ":" in asked else asked
     try:
-        with urlopen(f"http://{asked}:{port}/healthz", timeout=5):
-            return ""
-    except HTTPError as answer:
-        return _reason(answer.read()) or f"/healthz answers {answer.code}"
-    except (URLError, OSError) as error:
-        return str(error)
+        status, body = _ask(host, port, seconds=5)
+    except (HTTPException, OSError) as error:
+        return str(error) or "no answer"
+    return "" if status == 200 else _reason(body) or f"/healthz answers {status}"
+
+
+def is_answering(host: str, port: int) -> bool:
+    """Whether the server gives any answer, a refusal too."""
+    try:
+        _ask(host, port, seconds=10)
+    except (HTTPException, OSError):
+        return False
+    return True
+
+
+def _ask(host: str, port: int, seconds: float) -> tuple[int, bytes]:
+    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked of, not bound
+    with closing(HTTPConnection(asked, port, timeout=seconds)) as connection:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def _reason(body: bytes) -> str:
@@ -131,3 +132,7 @@ def _reason(body: bytes) -> str:
         return str(json.loads(body)["reason"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def log_file(name: str) -> Path:
+    return Path(settings.LOGS_DIR) / f"{name}.log"

@@ -12,12 +12,11 @@ from django_q.models import OrmQ
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from datasets_app import services as dataset_services
-from finetune_site.portal.portal import Portal
+from finetune_site.portal.node_part import NodePart
 from jobs import checking, services, trials
 from jobs.models import Job, State
 from models_catalog.looks import start_look
 from models_catalog.models import BaseModel
-from models_catalog.services import start_download
 from tests.make import make_dataset, make_family, make_job
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +32,6 @@ WAITED_FOR: dict[str, Callable[[], object]] = {
     "a look": lambda: start_look(hub_model()),
 }
 LONG: dict[str, Callable[[], object]] = {
-    "a download": lambda: start_download(model=hub_model()),
     "a dataset": lambda: dataset_services._enqueue(make_dataset().pk),
 }
 
@@ -64,7 +62,9 @@ def test_what_takes_long_goes_where_nobody_waits(
 
 
 def test_every_queue_is_served_and_watched() -> None:
-    served = {bell.queue: cluster.environment["Q_CLUSTER_NAME"] for cluster, bell in Portal("127.0.0.1", 0).queues}
+    node = NodePart()
+    with node.held():
+        served = {bell.queue: node._cluster(bell.queue).environment["Q_CLUSTER_NAME"] for bell in node.bells}
     assert served.keys() == {settings.Q_CLUSTER["name"], *settings.Q_CLUSTER["ALT_CLUSTERS"]}
     assert all(queue == name for queue, name in served.items())
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -21,10 +22,12 @@ import pytest
 from finetune_site.environment import ROOT
 from finetune_site.portal.children import Child
 from finetune_site.portal.portal import Portal
-from finetune_site.portal.readiness import CannotServe, listening, require_packages
+from finetune_site.portal.readiness import CannotServe, is_answering, listening, require_packages
+from finetune_site.portal.supervised import tell_systemd
 from jobs.warm.client import SOCKET, is_warm
 
-SERVE = [sys.executable, str(ROOT / "manage.py"), "serve", "--port"]
+MANAGE = [sys.executable, str(ROOT / "manage.py")]
+SERVE = [*MANAGE, "serve", "--port"]
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -32,18 +35,26 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def portal(home: Path) -> Iterator[tuple[psutil.Popen, str]]:
-    """A portal on a free port, stopped in the end; gives its process and address."""
+def service(home: Path, *command: str) -> Iterator[tuple[psutil.Popen, str]]:
+    """A part of a portal, stopped in the end; gives its process and what it says when it is ready."""
     pipe = subprocess.PIPE
-    process = psutil.Popen([*SERVE, "0"], env=environment(home), stdout=pipe, stderr=pipe, text=True)
+    process = psutil.Popen([*MANAGE, *command], env=environment(home), stdout=pipe, stderr=pipe, text=True)
     try:
         said = process.stdout.readline()
-        assert said.startswith("Foretune is ready: "), process.stderr.read()
-        yield process, said.split()[3]
+        assert said, process.stderr.read()
+        yield process, said
     finally:
         if process.is_running():
             process.terminate()
         process.communicate(timeout=60)
+
+
+@contextmanager
+def portal(home: Path) -> Iterator[tuple[psutil.Popen, str]]:
+    """A whole portal on a free port; gives its process and address."""
+    with service(home, "serve", "--port", "0") as (process, said):
+        assert said.startswith("Foretune is ready: "), said
+        yield process, said.split()[3]
 
 
 def serve(home: Path, port: int) -> subprocess.CompletedProcess[str]:
@@ -70,6 +81,11 @@ def in_time(condition: Callable[[], bool], seconds: float = 60) -> bool:
 def child(process: psutil.Popen, word: str) -> psutil.Process:
     [found] = [each for each in process.children() if word in " ".join(each.cmdline())]
     return found
+
+
+def lives(process: psutil.Process) -> bool:
+    """Where nobody buries orphans, they stay zombies."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def train_cluster(process: psutil.Popen) -> psutil.Process:
@@ -114,6 +130,28 @@ def test_a_web_process_that_dies_is_started_again_on_the_same_port(tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_web_and_node_come_and_go_without_each_other(tmp_path: Path) -> None:
+    with service(tmp_path, "web", "--port", "0") as (web, said):
+        address = said.split()[4]
+        assert [each.cmdline()[2] for each in web.children()] == ["finetune_site.portal.web"]
+        with service(tmp_path, "node") as (node, said):
+            assert said.startswith("Foretune's node ")
+            second = subprocess.run([*MANAGE, "node"], env=environment(tmp_path), capture_output=True, text=True)
+            assert second.returncode == 1
+            assert f"A node service already runs on the home {tmp_path}: machine " in second.stderr
+            orphans = [each for leader in node.children() for each in leader.children(recursive=True)]
+            for process in [*node.children(), node]:  # all that could tell the rest to end
+                process.kill()
+            assert [each for each in orphans if lives(each)]
+        assert is_well(address)
+        with service(tmp_path, "node") as (node, _):
+            assert not [each for each in orphans if lives(each)]
+        assert node.returncode == 0
+        assert is_well(address)
+    assert web.returncode == 0
+
+
+@pytest.mark.slow
 def test_it_gets_warm_and_without_its_warm_process_it_serves_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,20 +168,75 @@ def test_it_gets_warm_and_without_its_warm_process_it_serves_on(
 
 def test_a_child_that_is_not_needed_may_fail_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    watched = Portal("127.0.0.1", 0, say=said.append)
+    watched = Portal([], say=said.append)
     failing = Child("warm", ["false"], tmp_path / "log", is_needed=False)
     failing.start()
     failing.process.wait()
-    watched._revive(failing)
+    watched.revive(failing)
     assert said == []  # not at once
     monkeypatch.setattr(f"{Portal.__module__}.REST_SECONDS", 0)
     for _ in range(10):
-        watched._revive(failing)
+        watched.revive(failing)
         failing.process.wait()
     assert len(said) == 10
     failing.is_needed = True
     with pytest.raises(CannotServe, match="warm process ends as soon as it is started"):
-        watched._revive(failing)
+        watched.revive(failing)
+
+
+class Sleepers:
+    """A part with one process that does nothing."""
+
+    portal: Portal
+
+    def __init__(self, log: Path) -> None:
+        self.children = [Child("sleeping", ["sleep", "60"], log)]
+        self.children[0].start()
+
+    def step(self) -> None:
+        """Nothing is due."""
+
+
+@pytest.mark.parametrize("patience", [0, 60])
+def test_a_process_that_somebody_stops_is_replaced_after_a_while(
+    patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune_site.portal.children.FROZEN_SECONDS", patience)
+    monkeypatch.setattr(f"{Portal.__module__}.LOOK_FOR_FROZEN", 0)
+    said: list[str] = []
+    watched = Portal([Sleepers(tmp_path / "log")], say=said.append)
+    [sleeper] = watched.children
+    before = psutil.Process(sleeper.process.pid)
+    watched.step()
+    assert said == []
+    before.suspend()
+    assert in_time(lambda: before.status() == psutil.STATUS_STOPPED, seconds=5)
+    watched.step()
+    assert lives(before) == bool(patience)
+    assert said == ([] if patience else ["The sleeping process was stopped from outside and is replaced."])
+    sleeper.kill()
+
+
+def test_a_server_that_gives_no_answer_is_not_one_that_says_no() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with ThreadPoolExecutor() as pool:
+            asked = pool.submit(is_answering, "127.0.0.1", port)
+            with silent.accept()[0] as caller:
+                caller.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+                assert asked.result()
+            asked = pool.submit(is_answering, "127.0.0.1", port)
+            silent.accept()[0].close()
+            assert not asked.result()
+
+
+def test_systemd_hears_that_the_service_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        tell_systemd("READY=1")
+        assert systemd.recv(100) == b"READY=1"
+    tell_systemd("WATCHDOG=1")  # nobody listens any more, and nothing happens
 
 
 @pytest.mark.slow
@@ -164,9 +257,8 @@ def test_it_gets_ready_when_only_the_name_of_a_proxy_is_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORETUNE_ALLOWED_HOSTS", "tune.example.org")
-    monkeypatch.setattr(f"{__name__}.SERVE", [*SERVE[:2], "serve", "--host", "0.0.0.0", "--port"])  # noqa: S104
-    with portal(tmp_path) as (_, address):
-        assert is_well(address.replace("localhost", "127.0.0.1"))
+    with service(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0") as (_, said):  # noqa: S104
+        assert is_well(said.split()[3].replace("localhost", "127.0.0.1"))
 
 
 @pytest.mark.slow
@@ -198,10 +290,9 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_note_of_the_running_portal_is_read_even_when_it_is_torn() -> None:
     from finetune_site.portal.readiness import _already_runs
 
-    assert "http://localhost:8000 (process 7)" in _already_runs(
-        json.dumps({"address": "http://localhost:8000", "process": 7})
-    )
-    assert "it is just starting" in _already_runs('{"addr')
+    note = json.dumps({"where": "http://localhost:8000", "process": 7})
+    assert "http://localhost:8000 (process 7)" in _already_runs("web", note)
+    assert "it is just starting" in _already_runs("node", '{"wh')
 
 
 def test_a_port_that_cannot_be_is_told() -> None:

@@ -10,8 +10,10 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from finetune_site import demo
+from finetune_site.portal.node_part import NodePart
 from finetune_site.portal.portal import Portal
 from finetune_site.portal.readiness import CannotServe
+from finetune_site.portal.web_part import WebPart
 from jobs.demo.sample import PROMPT
 from jobs.models import Job, State
 from models_catalog.demo_model import register_demo_model
@@ -30,10 +32,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.console = Console()
         try:
-            with Portal(options["host"], options["port"], say=self.stderr.write).serving() as portal:
+            web = WebPart(options["host"], options["port"])
+            with Portal([web, NodePart()], say=self.stderr.write).serving() as portal:
                 password = self._tour(portal, options["steps"])
                 if not options["no_serve"] and not portal.stopping:
-                    self._show_login(portal, password)
+                    self._show_login(web.address, password)
                     portal.run()
         except CannotServe as reason:
             raise CommandError(str(reason)) from reason
@@ -77,6 +80,6 @@ class Command(BaseCommand):
         for when, text in demo.answers(job).items():
             self.console.print(Panel(text, title=when), markup=False)
 
-    def _show_login(self, portal: Portal, password: str) -> None:
-        lines = f"{portal.address}\nuser      {demo.USER}\npassword  {password}\n\nCtrl-C stops the portal."
+    def _show_login(self, address: str, password: str) -> None:
+        lines = f"{address}\nuser      {demo.USER}\npassword  {password}\n\nCtrl-C stops the portal."
         self.console.print(Panel(lines, title="Foretune is ready", expand=False))

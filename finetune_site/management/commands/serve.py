@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from finetune_site.portal.portal import Portal
-from finetune_site.portal.readiness import CannotServe
+from finetune_site.portal.command import ServiceCommand, add_address
+from finetune_site.portal.node_part import NodePart
+from finetune_site.portal.portal import Part
+from finetune_site.portal.web_part import WebPart
 
 
-class Command(BaseCommand):
+class Command(ServiceCommand):
     help = "Run the portal: web pages, light tasks and trainings. Ctrl-C stops it; trainings go on."
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for every network.")
-        parser.add_argument("--port", type=int, default=8000, help="0 picks a free one.")
+        add_address(parser)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with Portal(options["host"], options["port"], say=self.stderr.write).serving() as portal:
-                if not portal.stopping:
-                    self.stdout.write(f"Foretune is ready: {portal.address}  (Ctrl-C stops it; trainings go on)")
-                    self.stdout.flush()
-                portal.run()
-        except CannotServe as reason:
-            raise CommandError(str(reason)) from reason
+    def parts(self, options: dict[str, Any]) -> Sequence[Part]:
+        self.web = WebPart(options["host"], options["port"])
+        return [self.web, NodePart()]
+
+    def ready(self, parts: Sequence[Part]) -> str:
+        return f"Foretune is ready: {self.web.address}  (Ctrl-C stops it; trainings go on)"

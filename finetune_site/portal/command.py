@@ -1,0 +1,38 @@
+"""What the commands of a service have in common: refused in one sentence, told when ready, stopped in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from .portal import Part, Portal
+from .readiness import CannotServe
+
+
+class ServiceCommand(BaseCommand):
+    requires_migrations_checks = False
+
+    def parts(self, options: dict[str, Any]) -> Sequence[Part]:
+        raise NotImplementedError
+
+    def ready(self, parts: Sequence[Part]) -> str:
+        """The sentence on the terminal once it works."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        parts = self.parts(options)
+        try:
+            with Portal(parts, say=self.stderr.write).serving() as portal:
+                if not portal.stopping:
+                    self.stdout.write(self.ready(parts))
+                    self.stdout.flush()
+                portal.run()
+        except CannotServe as reason:
+            raise CommandError(str(reason)) from reason
+
+
+def add_address(parser: CommandParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for every network.")
+    parser.add_argument("--port", type=int, default=8000, help="0 picks a free one.")
