@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from finetune_site.detached import start_detached
 from finetune_site.environment import ROOT
+from finetune_site.problems import new_reference
 from jobs.run_folder import hold_file
 
 from . import refusals
@@ -40,12 +43,23 @@ LOST = timedelta(minutes=10)
 def tick() -> None:
     """See to every download of this machine."""
     for download in _here(Download.State.RUNNING):
-        _see_to_running(download)
-    for download in Download.objects.filter(state=Download.State.CANCELLED, drop_partial=True):
-        _drop(download)
+        _see_to(download, _see_to_running)
+    for download in Download.objects.filter(state=Download.State.CANCELLED, drop_partial=True).select_related("model"):
+        _see_to(download, _drop)
     free = MOST_AT_ONCE - _here(Download.State.RUNNING).count()
     for download in _due()[: max(0, free)]:
-        _start(download)
+        _see_to(download, _start)
+
+
+def _see_to(download: Download, act: Callable[[Download], None]) -> None:
+    """A cache that cannot be written is no reason to leave the others alone."""
+    try:
+        act(download)
+    except OSError as error:
+        reference = new_reference()
+        logger.error("%s could not be seen to, reference %s", download, reference, exc_info=error)
+        finding = refusals.unexpected(download.model.name, reference)
+        _change(download, state=Download.State.FAILED, error=finding.as_dict(), finished_at=timezone.now())
 
 
 def _here(state: str) -> QuerySet[Download]:
@@ -84,16 +98,27 @@ def _see_to_running(download: Download) -> None:
 
 
 def _end_silent(download: Download) -> None:
-    """The number in the lock file is of whoever holds the lock, if it stands beside this download's."""
-    try:
-        pid, owner = lock_file(download.model.name).read_text().split()
-    except (OSError, ValueError):
-        return
-    if owner == str(download.pk):
-        logger.warning("%s: its process was silent for too long and is ended", download)
-        os.kill(int(pid), signal.SIGKILL)
-    else:
+    """End its process. Where there is none, another revision holds the lock, and this one waits for it."""
+    process = _process_of(download)
+    if process is None:
         _change(download, state=Download.State.QUEUED)
+        return
+    logger.warning("%s: its process was silent for too long and is ended", download)
+    process.kill()
+
+
+def _process_of(download: Download) -> psutil.Process | None:
+    """Known by what it was started as and by the lock it holds, never by a number alone."""
+    lock = str(lock_file(download.model.name))
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.cmdline()[2:4] == ["download", str(download.pk)] and _holds(process, lock):
+                return process
+    return None
+
+
+def _holds(process: psutil.Process, lock: str) -> bool:
+    return any(opened.path == lock for opened in process.open_files())
 
 
 def _give_up(download: Download) -> None:
@@ -117,7 +142,6 @@ def _launch(download: Download, lock: int, *, tries: int) -> None:
     claimed = {"machine": settings.MACHINE_NAME, "started_at": now, "touched_at": now, "not_before": None}
     if not _change(download, state=Download.State.RUNNING, tries=tries, **claimed):
         return
-    os.ftruncate(lock, 0)  # until it has written its own, no number of a process stands there
     command = [sys.executable, str(ROOT / "manage.py"), "download", str(download.pk), "--lock", str(lock)]
     start_detached(command, log=settings.LOGS_DIR / "downloads.log", pass_fds=[lock])
 
@@ -143,8 +167,8 @@ def _drop(download: Download) -> None:
 
 
 def work(download_id: int, lock: int) -> None:
-    """What the process does: say who it is, then fetch. `lock` is the descriptor it inherited."""
-    os.pwrite(lock, f"{os.getpid()} {download_id}\n".encode(), 0)
+    """What the process does. It keeps `lock`, the descriptor it inherited, until it ends."""
+    os.fstat(lock)
     download = Download.objects.filter(pk=download_id, state=Download.State.RUNNING).select_related("model").first()
     if download is not None:
         Fetch(download).run()

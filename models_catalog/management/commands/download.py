@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from models_catalog.download_ticks import work
 
