@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
 from django.urls import reverse
 from django.utils import timezone
 
@@ -29,6 +30,10 @@ class State(models.TextChoices):
 ON_A_MACHINE = (State.PREPARING, State.RUNNING)
 ACTIVE = (State.CHECKING, State.QUEUED, *ON_A_MACHINE, State.PAUSED)
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REFUSED)
+
+
+LISTED = ["-created_at", "-id", "state", "method", "base_model", "dataset", "name"]
+"""What lists order and narrow by, in an index of its own: a page far back, or a count, reads no row for it."""
 
 
 class OnWarning(models.TextChoices):
@@ -88,7 +93,9 @@ class JobQuerySet(models.QuerySet["Job"]):
 class Job(models.Model):
     """One fine-tuning run: what was asked, what was known then, how it goes and what came out."""
 
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="jobs", db_index=False
+    )  # the three indexes that begin with owner, model and dataset stand in Meta
     name = models.CharField(max_length=120)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     spec = models.JSONField(help_text="The effective specification, as in the public contract.")
@@ -117,9 +124,11 @@ class Job(models.Model):
     rehearsal_tries = models.PositiveSmallIntegerField(default=0, help_text="Workers that took up its rehearsal.")
 
     base_model = models.ForeignKey(
-        "models_catalog.BaseModel", null=True, on_delete=models.SET_NULL, related_name="jobs"
+        "models_catalog.BaseModel", null=True, on_delete=models.SET_NULL, related_name="jobs", db_index=False
     )
-    dataset = models.ForeignKey("datasets_app.Dataset", null=True, on_delete=models.SET_NULL, related_name="jobs")
+    dataset = models.ForeignKey(
+        "datasets_app.Dataset", null=True, on_delete=models.SET_NULL, related_name="jobs", db_index=False
+    )
     retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
     continued_from = models.ForeignKey(
         "self",
@@ -128,6 +137,13 @@ class Job(models.Model):
         on_delete=models.SET_NULL,
         related_name="continuations",
         help_text="The finished job whose weights this one goes on from.",
+    )
+
+    method = models.GeneratedField(
+        expression=KT("spec__training__method"),
+        output_field=models.CharField(max_length=20, null=True),
+        db_persist=True,
+        help_text="As the specification says; beside it so that jobs can be found by it.",
     )
 
     created_at = models.DateTimeField(auto_now_add=True)
@@ -167,7 +183,17 @@ class Job(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["owner", "-created_at"], name="job_history"),
+            models.Index(fields=["owner", *LISTED], name="job_history"),
+            models.Index(fields=LISTED, name="job_newest"),
+            models.Index(fields=["state", "-created_at", "-id"], name="job_states"),
+            models.Index(fields=["-state", "-created_at", "-id"], name="job_states_back"),
+            models.Index(fields=["dataset", "-created_at"], name="job_datasets"),
+            models.Index(fields=["base_model", "owner"], name="job_models"),
+            models.Index(fields=["name", "-id"], name="job_names"),
+            models.Index(fields=["started_at", "-id"], name="job_starts"),
+            models.Index(fields=["finished_at", "-id"], name="job_ends"),
+            models.Index(fields=["machine", "-id"], condition=Q(state=State.SUCCEEDED), name="job_lessons"),
+            models.Index(fields=["machine"], condition=Q(state__in=ON_A_MACHINE), name="job_on_machines"),
             models.Index(fields=["created_at"], condition=Q(state=State.QUEUED), name="job_queue"),
             models.Index(fields=["created_at"], condition=Q(state=State.CHECKING), name="job_rehearsals"),
         ]
