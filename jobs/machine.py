@@ -1,4 +1,7 @@
-"""What the machine this process runs on can do. Never imports torch: a GPU is asked through its driver."""
+"""What the machine that trains can do. Never imports torch: a GPU is asked through its driver.
+
+That is the machine this process runs on, unless only the web server does: then it is what the node service told.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,27 @@ import psutil
 import pynvml
 from django.conf import settings
 
+from . import nodes
+
 OPTIONAL_PACKAGES = ("bitsandbytes", "causal_conv1d", "flash_attn")
+TUPLES = ("packages", "gpu_memories")
+"""Facts that come as lists out of the database."""
 CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 FIRST_WITH_BF16 = (8, 0)
 """Compute capability of Ampere, the first generation whose tensor cores take bfloat16."""
 
 
 def machine_facts() -> dict[str, Any]:
-    """The facts of source `machine`. Hardware and packages are looked at once a minute."""
+    """The facts of source `machine`."""
+    told = None if nodes.is_here() else nodes.told()
+    if told is None:
+        return {**this_machine(), "nothing_starts": ""}
+    listed = {name: tuple(told["machine"][name]) for name in TUPLES if name in told["machine"]}
+    return {**told["machine"], **listed, "nothing_starts": nodes.why_nothing_starts()}
+
+
+def this_machine() -> dict[str, Any]:
+    """The same of the machine this process runs on. Hardware and packages are looked at once a minute."""
     environment = settings.ENVIRONMENT
     return {
         "offline": environment.offline,
@@ -56,15 +72,20 @@ def gpu_count() -> int:
 
 
 def place_count() -> int:
-    """Jobs that train here at once: one on each GPU; without any, as many as the installation allows."""
-    return gpu_count() or int(settings.ENVIRONMENT.cpu_places)
+    """Jobs that train at once: one on each GPU; without any, as many as the installation allows."""
+    told = None if nodes.is_here() else nodes.told()
+    return int(told["places"]) if told else places_here()
+
+
+def places_here() -> int:
+    return int(this_machine()["gpus"]) or int(settings.ENVIRONMENT.cpu_places)
 
 
 def cards() -> list[dict[str, Any]]:
-    """The GPUs a job can use as they are now, each as in the fact `gpu_list`."""
-    if not gpu_count():
-        return []
-    listed: list[dict[str, Any]] = _gpu_facts().get("gpu_list", [])
+    """The GPUs a job can use, each as in the fact `gpu_list`: as they are now, or were when the node told of them."""
+    told = None if nodes.is_here() else nodes.told()
+    facts = told["machine"] if told else _gpu_facts() if this_machine()["gpus"] else {}
+    listed: list[dict[str, Any]] = facts.get("gpu_list", [])
     return listed
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 from django.conf import settings
 
-from .machine import machine_facts
+from .machine import places_here, this_machine
 from .nodes import closed
 
 PACKAGES = (
@@ -32,7 +32,7 @@ PACKAGES = (
 
 def node_facts() -> dict[str, Any]:
     """Under `machine` what the checks read; beside it what people want to know."""
-    return {"machine": machine_facts(), "closed": closed(), **_now(), **_of_this_minute(int(time.monotonic() // 60))}
+    return {"machine": this_machine(), "places": places_here(), "closed": closed(), **_now(), **_of_this_minute(int(time.monotonic() // 60))}
 
 
 def _now() -> dict[str, Any]:

@@ -6,11 +6,13 @@ import logging
 import os
 import shutil
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import humanize
 from django.conf import settings
 from django.db import connection
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -41,6 +43,13 @@ def clock() -> Now | datetime:
 def live() -> list[Node]:
     """The machines whose node service was heard of just now, the freshest first."""
     return list(Node.objects.filter(seen_at__gt=clock() - SILENCE).order_by("-seen_at"))
+
+
+def told() -> dict[str, Any] | None:
+    """What the machine that was heard of last told of itself; None where no node service ever ran."""
+    heard = Node.objects.exclude(started_at=None).order_by(F("seen_at").desc(nulls_last=True), "-started_at")
+    facts: dict[str, Any] | None = heard.values_list("facts", flat=True).first()
+    return facts
 
 
 def why_nothing_starts() -> str:

@@ -147,6 +147,7 @@ _MACHINE = {
     "ram": "memory of the machine in bytes, or what its container may use",
     "gpu_memory": "memory of the largest GPU in bytes",
     "bf16": "the GPU computes in bfloat16",
+    "nothing_starts": "why no waiting job starts at present, as a sentence; empty when one would",
     "memory_history": "of finished jobs here: kind of job → [predicted, measured] bytes of its peak, newest first",
     "pace_history": "of finished jobs here: kind of job → [tokens × parameters, seconds] of a step, newest first",
 }

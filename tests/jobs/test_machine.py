@@ -5,16 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pynvml
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
-from jobs import machine
+from jobs import machine, nodes
+from jobs.models import Node
 
 
 @pytest.fixture(autouse=True)
-def _look_again():
+def _look_again(monkeypatch):
+    monkeypatch.setenv(nodes.GENERATION, str(uuid4()))
     machine._installed.cache_clear()
     yield
     machine._installed.cache_clear()
@@ -91,5 +95,51 @@ def test_what_an_administrator_has_set_is_told():
 
 
 def test_torch_is_never_imported():
-    code = "import sys; from importlib.util import find_spec; import jobs.machine; sys.exit('torch' in sys.modules)"
+    code = "import sys, django; django.setup(); import jobs.machine; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+TOLD = {
+    "machine": {"gpus": 1, "gpu_memories": [5], "packages": ["flash_attn"], "gpu_list": [{"index": 0}], "bf16": True},
+    "places": 1,
+    "closed": "",
+}
+
+
+@pytest.fixture
+def elsewhere(db, monkeypatch):
+    """A process of the web server alone, which has no GPU."""
+    monkeypatch.delenv(nodes.GENERATION)
+    monkeypatch.setattr(pynvml, "nvmlInit", no_driver)
+
+
+def make_node(**values):
+    now = timezone.now()
+    return Node.objects.create(name="node", **{"started_at": now, "seen_at": now, "facts": TOLD, **values})
+
+
+def test_a_web_server_without_a_gpu_knows_what_the_node_told(elsewhere):
+    make_node()
+    facts = machine.machine_facts()
+    assert (facts["gpus"], facts["gpu_memories"], facts["packages"]) == (1, (5,), ("flash_attn",))
+    assert (machine.gpu_count(), machine.place_count(), machine.cards()) == (1, 1, [{"index": 0}])
+    assert facts["nothing_starts"] == ""
+
+
+def test_a_node_that_is_away_is_remembered_and_said_to_be_away(elsewhere):
+    make_node(seen_at=None)
+    facts = machine.machine_facts()
+    assert facts["gpus"] == 1
+    assert facts["nothing_starts"].startswith("No machine takes jobs at present")
+
+
+def test_where_no_node_service_ever_ran_it_is_this_machine(elsewhere):
+    facts = machine.machine_facts()
+    assert facts["gpus"] == 0 and facts["disk_free"] > 0
+    assert facts["nothing_starts"] == ""
+
+
+def test_on_the_node_itself_the_real_machine_is_looked_at_again(db, monkeypatch):
+    make_node()
+    make_driver(monkeypatch, (8, 0), (8, 0))
+    assert machine.gpu_count() == len(machine.cards()) == machine.place_count() == 2

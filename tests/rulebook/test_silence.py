@@ -112,6 +112,14 @@ def test_a_gpu_with_bf16_takes_every_usual_precision(precision: str) -> None:
     assert codes(gpu.report(read(spec(**{"training.precision": precision})))) == []
 
 
+def test_a_machine_that_takes_jobs_is_not_worth_a_word() -> None:
+    assert codes(World(changes={"nothing_starts": ""}).report(read(spec()))) == []
+    waits = World(changes={"nothing_starts": "No machine takes jobs at present."}).report(read(spec()))
+    assert [finding.message for finding in waits] == [
+        "The job would wait in the queue. No machine takes jobs at present."
+    ]
+
+
 def test_two_gpus_train_together_where_there_are_two() -> None:
     two = World(changes={"gpus": 2, "gpu_memories": (24 * 10**9, 24 * 10**9), "gpu_memory": 24 * 10**9, "bf16": True})
     assert codes(two.report(read(spec(**{"training.num_processes": 2})))) == []

@@ -174,6 +174,7 @@ MACHINE: Mapping[str, Any] = {
     "models_apart": False,
     "packages": (),
     "gpus": 0,
+    "nothing_starts": "",
 }
 ACCOUNT: Mapping[str, Any] = {"active_jobs": 0, "active_jobs_limit": 5}
 
