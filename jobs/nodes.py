@@ -64,9 +64,9 @@ def why_nothing_starts() -> str:
     return "" if "" in reasons else reasons[0]
 
 
-def train_queue(name: str) -> str:
-    """The queue in which the machine of this name is rung."""
-    return f"train-{name}"
+def train_queues() -> list[str]:
+    """The queues in which machines are rung; this machine's own when none was heard of, for when it comes back."""
+    return [f"train-{node.name}" for node in live()] or [settings.TRAIN_QUEUE]
 
 
 def end_if_orphan() -> None:

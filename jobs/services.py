@@ -18,6 +18,7 @@ from datasets_app.models import Dataset
 from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
+from . import nodes
 from .models import (
     ACTIVE,
     ENDED,
@@ -205,8 +206,10 @@ def _known_warnings_only(choices: Choices, job: Job, findings: Sequence[Mapping[
     return all((finding.code, finding.field) in read for finding in warnings)
 
 
-def continue_(*, job: Job, by: User, epochs: float) -> Job:
+def continue_(*, job: Job, by: User, epochs: float, confirmed: bool = False) -> Job:
     """Start a new job that trains the weights of an ended one for so many epochs more. Raises NotNow and Refused.
+
+    Warnings that were confirmed for `job` stay confirmed; `confirmed` says that new ones have been read too.
 
     Optimizer and learning rate begin anew: the schedule of the ended job has come to its end.
     """
@@ -219,7 +222,7 @@ def continue_(*, job: Job, by: User, epochs: float) -> Job:
     return submit(
         choices=choices,
         user=job.owner,
-        confirmed=_known_warnings_only(choices, job, job.findings),
+        confirmed=confirmed or _known_warnings_only(choices, job, job.findings),
         on_warning=job.on_warning,
         on_unrehearsed=job.on_unrehearsed,
         continued_from=job,
@@ -380,5 +383,6 @@ def enqueue_check(job_pk: int) -> None:
 
 
 def ring() -> None:
-    """Wake the training queue of this machine. A ring that is lost does no harm: another follows."""
-    async_task("jobs.supervisor.tick", cluster=settings.TRAIN_QUEUE, save=False)
+    """Wake the machines that train. A ring that is lost does no harm: another follows."""
+    for queue in nodes.train_queues():
+        async_task("jobs.supervisor.tick", cluster=queue, save=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
-from django_q.models import Failure
+from django_q.models import Failure, OrmQ
 from django_q.tasks import async_task
 
 from datasets_app.accounting import forget_old
@@ -59,6 +59,11 @@ def forget_failed_tasks() -> None:
     Failure.objects.filter(stopped__lt=timezone.now() - KEEP_FAILURES).delete()
 
 
+def forget_unheard_rings() -> None:
+    """They lie in the queues of machines that are gone for good."""
+    OrmQ.objects.filter(key__startswith="train-", lock__lt=timezone.now() - timedelta(days=1)).delete()
+
+
 def shorten_logs() -> None:
     """The processes append to them for months."""
     for path in Path(settings.LOGS_DIR).glob("*.log"):
@@ -91,6 +96,7 @@ def forget_old_rehearsals() -> None:
 CHORES = (
     forget_sessions,
     forget_failed_tasks,
+    forget_unheard_rings,
     shorten_logs,
     remove_torn_uploads,
     forget_abandoned,

@@ -98,3 +98,9 @@ def test_those_who_wait_are_told_why_every_machine_is_closed() -> None:
     assert nodes.why_nothing_starts() == "Its disk is full."
     make_node(name="other", facts={"closed": ""})
     assert nodes.why_nothing_starts() == ""
+
+
+def test_every_machine_that_is_there_is_rung_and_without_any_the_own() -> None:
+    assert nodes.train_queues() == [settings.TRAIN_QUEUE]
+    make_node(name="gpu-box")
+    assert nodes.train_queues() == ["train-gpu-box"]
