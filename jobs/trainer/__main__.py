@@ -1,4 +1,4 @@
-"""python -m jobs.trainer RUN_DIR
+"""python -m jobs.trainer RUN_DIR [--processes N]
 
 Exit code 0 only with result.json; 1 after a `failed` event; 143 when SIGTERM or the end of its lease stopped it. Once
 training has begun, a checkpoint is written before it stops.
@@ -16,10 +16,11 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from . import together
 from .events import Events
 from .failures import finding_for, unexpected
 from .fence import Fence
-from .folder import EVENTS_FILE
+from .ranks import run_together
 from .retrying import may_retry, retry
 from .run_file import RunFile
 from .stopping import EXIT_CODE, Stopped, StopSignal
@@ -31,10 +32,12 @@ PAGES_OF_ITS_OWN = 128 * 1024
 
 
 def main() -> int:
-    run_dir = read_arguments()
+    run_dir, processes = read_arguments()
+    if processes > 1:
+        return run_together(run_dir, processes)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     stop = StopSignal(Fence(run_dir))
-    events = Events(run_dir / EVENTS_FILE)
+    events = Events.of(run_dir)
     run: RunFile | None = None
     try:
         stop.listen()
@@ -42,9 +45,11 @@ def main() -> int:
         run = RunFile.of(run_dir)
         isolate()
         give_memory_back()
+        together.join()
         from .run import fine_tune  # here, because it brings in torch: seconds after the first event
 
         fine_tune(run_dir, run, events, stop)
+        together.part()
     except Stopped:
         events.write("stopped", step=stop.step)
         return EXIT_CODE
@@ -57,24 +62,27 @@ def main() -> int:
     return 0
 
 
-def read_arguments() -> Path:
+def read_arguments() -> tuple[Path, int]:
     parser = argparse.ArgumentParser(prog="python -m jobs.trainer", description="Train the job of a run folder.")
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder with run.json and train.jsonl")
-    run_dir: Path = parser.parse_args().run_dir
-    if not run_dir.is_dir():
-        parser.error(f"{run_dir} is not a folder.")
-    return run_dir.resolve()
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="so many that train together, a GPU each")
+    options = parser.parse_args()
+    if not options.run_dir.is_dir():
+        parser.error(f"{options.run_dir} is not a folder.")
+    return options.run_dir.resolve(), options.processes
 
 
 def isolate() -> None:
     """Reach nothing outside, draw no progress bars, see one GPU, and be a good neighbour.
 
-    TRL refuses several GPUs in one process. Threads that wait by spinning slow a run on a busy processor to a third
-    or worse: five steps of SmolLM2 took 94 and 210 s beside other work, and 33 s with threads that sleep.
+    TRL refuses several GPUs in one process; of several processes each takes the one of its place. Threads that wait by
+    spinning slow a run on a busy processor to a third or worse: five steps of SmolLM2 took 94 and 210 s beside other
+    work, and 33 s with threads that sleep.
     """
     os.environ.update(HF_HUB_OFFLINE="1", TQDM_DISABLE="1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    if together.number() == 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
 
 
 def give_memory_back() -> None:

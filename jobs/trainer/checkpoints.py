@@ -154,10 +154,14 @@ def _intact(folder: Path) -> Checkpoint:
     return checkpoint
 
 
+def being_written(store: Path, step: int) -> Path:
+    return store / f"{_ASIDE}{step}"
+
+
 @contextmanager
 def aside(store: Path, step: int) -> Iterator[Path]:
     """A folder to write a checkpoint to. It is gone afterwards unless it was sealed."""
-    folder = store / f"{_ASIDE}{step}"
+    folder = being_written(store, step)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

@@ -6,6 +6,8 @@ EVENTS_FILE = "events.jsonl"
 RESULT_FILE = "result.json"
 LEASE_FILE = "lease.json"
 OUTPUT = "output"
+RANKS = "ranks"
+"""What the processes of a run on several GPUs have to say, a file each, and the one at which they meet."""
 
 LINE = "_line"
 """A column of ROWS_FILE that is carried along and never trained on: a row's line in the dataset, where it is known."""

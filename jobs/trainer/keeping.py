@@ -8,16 +8,19 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from jobs.rulebook import Finding, Severity
 from jobs.rulebook.words import size
 
-from .checkpoints import Checkpoint, adopt, aside, clear_half_written, last_sound, prune, seal, sha256
+from . import together
+from .checkpoints import Checkpoint, adopt, aside, being_written, clear_half_written, last_sound, prune, seal, sha256
 from .events import Events
 from .folder import CHECKPOINTS, ROWS_FILE
 from .run_file import RunFile
+from .together import all_or_none
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +47,11 @@ class Keeper:
 
     def look_for_one(self, run: RunFile) -> None:
         """Take over the newest sound checkpoint of this attempt or of earlier ones, and tell of those that are not."""
+        if not together.is_first():
+            together.wait_for_all()
+            self.found, _ = last_sound([self.store], self.job)
+            self.kept_at = self.found.step if self.found else None
+            return
         clear_half_written(self.store)
         found, refused = last_sound([self.store, *map(Path, run.checkpoints)], self.job)
         if refused:
@@ -51,6 +59,7 @@ class Keeper:
         if found:
             self.found = adopt(found, self.store)
             self.kept_at = found.step
+        together.wait_for_all()
 
     def start(self) -> None:
         """Training begins now, and with it the time to the next checkpoint."""
@@ -65,18 +74,25 @@ class Keeper:
     def write(self, step: int, needed: int, fill: Callable[[Path], None], *, best: int | None) -> None:
         """Have a checkpoint filled, bring it to the disk and delete those that it makes superfluous.
 
-        `needed` is about how many bytes it takes. Raises what prevented it, with nothing left behind.
+        `needed` is about how many bytes it takes. Raises what prevented it, with nothing left behind. Of several
+        processes each fills in its part of one checkpoint.
         """
-        began = time.monotonic()
-        self.make_room(needed, best)
-        with aside(self.store, step) as folder:
-            fill(folder)
-            written = seal(folder, job=self.job, best=best)
-        prune(self.store, best=best)
+        began, written = time.monotonic(), 0
+        with ExitStack() as writing:
+            with all_or_none():
+                if together.is_first():
+                    self.make_room(needed, best)
+                    writing.enter_context(aside(self.store, step))
+            with all_or_none():
+                fill(being_written(self.store, step))
+            with all_or_none():
+                if together.is_first():
+                    written = seal(being_written(self.store, step), job=self.job, best=best).bytes
+                    prune(self.store, best=best)
         seconds = time.monotonic() - began
         self.kept_at = step
         self.put_off(seconds)
-        self.events.write("checkpoint", step=step, seconds=round(seconds, 3), bytes=written.bytes)
+        self.events.write("checkpoint", step=step, seconds=round(seconds, 3), bytes=written)
 
     def make_room(self, needed: int, best: int | None) -> None:
         """The newest one alone has to do where the disk is short. Raises `NoRoom` when even that is not enough."""

@@ -19,6 +19,7 @@ import torch
 from peft import PeftModel
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from . import together
 from .checkpoints import named
 from .keeping import Keeper
 from .run_file import RunFile
@@ -125,10 +126,7 @@ class Resumable(Trainer):
 
     def _agreed(self, wish: bool) -> bool:
         """What any of the processes wishes that train together; all of them must do the same."""
-        if self.args.world_size == 1:
-            return wish
-        wishes: torch.Tensor = self.accelerator.gather(torch.tensor([wish], device=self.args.device))
-        return bool(wishes.any())
+        return together.agreed(wish)
 
     def _evaluate(self, *args: Any, **kwargs: Any) -> Any:
         self.moment, self.evaluating = Moment.of(self._tr_loss), True
@@ -166,12 +164,14 @@ class Resumable(Trainer):
         return sum(each.nbytes for each in (*weights, *state) if isinstance(each, torch.Tensor))
 
     def _fill(self, folder: Path) -> None:
+        self._save_rng_state(str(folder))
+        self._beside().write(folder, self.args.process_index)
+        if not self.args.should_save:
+            return
         save_weights(self.model, self.run, folder)
         self.processing_class.save_pretrained(folder)
         self._save_optimizer_and_scheduler(str(folder))
         self._save_scaler(str(folder))
-        self._save_rng_state(str(folder))
-        self._beside().write(folder, self.args.process_index)
         self.state.stateful_callbacks = {
             type(each).__name__: each.state()
             for each in (*self.callback_handler.callbacks, self.control)

@@ -46,6 +46,7 @@ from .resuming import Resumable, resumable
 from .run_file import RunFile
 from .saving import save_output, versions, write_result
 from .stopping import Stopped, StopSignal
+from .together import is_first
 from .tokenising import tokenise
 from .watching import Watcher
 
@@ -75,9 +76,10 @@ def fine_tune(
             train(prepared, run, keeper, stop, meter)
             metrics = evaluate(prepared, events)
             stop.check()
-            artifacts = save(prepared, run, run_dir, metrics, events)
+            artifacts = save(prepared, run, run_dir, metrics, events) if is_first() else []
             stop.check()
-    finish(run_dir, run, artifacts, metrics, meter, events)
+    if is_first():
+        finish(run_dir, run, artifacts, metrics, meter, events)
 
 
 @dataclass

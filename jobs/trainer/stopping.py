@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from . import together
 from .fence import Fence
 
 EXIT_CODE = 128 + signal.SIGTERM
@@ -30,8 +31,8 @@ class StopSignal:
 
     def receive(self, *_: Any) -> None:
         """Take the signal."""
-        self.requested = True
-        if self._at_once:
+        again, self.requested = self.requested, True
+        if self._at_once and not again:  # it may come to a process and to its group
             raise Stopped
 
     @property
@@ -40,7 +41,8 @@ class StopSignal:
         return self.requested
 
     def check(self) -> None:
-        if self.wanted:
+        """Several processes stop together, so all of them must check at the same points."""
+        if together.agreed(self.wanted):
             raise Stopped
 
     @contextmanager
