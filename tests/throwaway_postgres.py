@@ -69,10 +69,17 @@ def _run(user: str | None, program: str, *arguments: str) -> None:
     subprocess.run([_path(program), *arguments], user=user, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
+def is_installed() -> bool:
+    return _found("initdb") is not None
+
+
 def _path(program: str) -> str:
+    return _found(program) or sys.exit(f"{program} is not installed. On Debian: apt-get install postgresql")
+
+
+def _found(program: str) -> str | None:
     debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"))
-    found = shutil.which(program) or (str(debian[-1]) if debian else None)
-    return found or sys.exit(f"{program} is not installed. On Debian: apt-get install postgresql")
+    return shutil.which(program) or (str(debian[-1]) if debian else None)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,7 @@ import argparse
 import json
 import random
 import secrets
-import socket
 import sys
-import tempfile
-from pathlib import Path
 
 from rich.console import Console
 
@@ -47,17 +44,8 @@ def _options() -> argparse.Namespace:
 
 def _run(database: str, seconds: float, seed: int) -> Verdict:
     print(f"Chaos on {database} for {seconds:.0f} s, seed {seed}", flush=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="foretune-chaos-", ignore_cleanup_errors=True) as folder,
-        world(Path(folder), postgres=database == "postgres", port=_free_port()) as made,
-    ):
-        Path(folder).chmod(0o755)  # the database server may run as somebody else
+    with world(postgres=database == "postgres") as made:
         return campaign(made, seconds=seconds, chance=random.Random(seed))  # noqa: S311 - to be repeated, not to be secret
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

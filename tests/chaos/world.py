@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
@@ -121,31 +123,42 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, *, postgres: bool, port: int) -> Iterator[World]:
-    """A portal that runs; at the end nothing of it is left."""
-    if not postgres:
-        yield from _world(folder, port, None)
-        return
-    with server(folder / "postgres") as running:
-        yield from _world(folder, port, running)
+def world(*, postgres: bool) -> Iterator[World]:
+    """A portal that runs, in a folder of its own; at the end nothing of it is left."""
+    with TemporaryDirectory(prefix="foretune-chaos-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the database server may run as somebody else
+        if not postgres:
+            yield from _world(folder, None)
+            return
+        with server(folder / "postgres") as running:
+            yield from _world(folder, running)
 
 
-def _world(folder: Path, port: int, postgres: Server | None) -> Iterator[World]:
+def _world(folder: Path, postgres: Server | None) -> Iterator[World]:
     home = (folder / "home").resolve()
     (home / "models").mkdir(parents=True)
     make_tiny_model(home / "models" / "tiny", "llama", chat=True)
     environment = environment_of(home) | HURRY | ({"DATABASE_URL": postgres.url} if postgres else {})
     manage(environment, "migrate", "--verbosity", "0")
     tokens = manage(environment, "shell", "--verbosity", "0", "--no-imports", "-c", MAKE_PEOPLE).split()
-    address = f"http://127.0.0.1:{port}"
-    made = World(home, environment, _services(environment, folder, port), postgres, address)
-    made.people = {name: Person(address, token) for name, token in zip(("staff", "ann", "bob"), tokens, strict=True)}
+    port = _free_port()
+    services = _services(environment, folder, port)
+    made = World(home, environment, services, postgres, f"http://127.0.0.1:{port}")
+    made.people = {
+        name: Person(made.address, token) for name, token in zip(("staff", "ann", "bob"), tokens, strict=True)
+    }
     try:
         made.wait_until_ready()
         _furnish(made)
         yield made
     finally:
         made.end_everything()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _services(environment: Mapping[str, str], folder: Path, port: int) -> dict[str, Service]:
