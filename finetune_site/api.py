@@ -11,6 +11,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 
+from .paging import FarPages
+
 
 class JSONParser(parsers.JSONParser):
     """Reads NaN and Infinity too: the finding of the field that holds one says more than "JSON parse error"."""
@@ -25,16 +27,21 @@ class JSONParser(parsers.JSONParser):
 
 
 class Ordering(filters.OrderingFilter):
-    """`?ordering=name,-rows`. Equal rows come newest first, so that none changes places between two pages."""
+    """`?ordering=name,-rows`. Equal rows come newest first, so that none changes places between two pages.
+
+    A view with `equal_rows` names the columns that say so, as its index has them.
+    """
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Sequence[str] | None:
         asked = super().get_ordering(request, queryset, view)
-        return [*asked, "-pk"] if asked else asked
+        ties = getattr(view, "equal_rows", {})
+        return [*asked, *ties.get(asked[-1].lstrip("-"), ["-pk"])] if asked else asked
 
 
 class Pages(PageNumberPagination):
     """`?page=2&page_size=50`: answers `{"count", "next", "previous", "results"}`."""
 
+    django_paginator_class = FarPages
     page_size = 25
     page_size_query_param = "page_size"
     max_page_size = 200

@@ -9,12 +9,16 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from finetune_site.paging import CountedPages
 from finetune_site.read_only_admin import ReadOnly
 
+from .filters import found_by
 from .models import Attempt, Job, Node, Place, Rehearsal, Transition, Trial
 
 
@@ -31,12 +35,27 @@ class AttemptInline(ReadOnly, admin.TabularInline[Attempt, Job]):
 @admin.register(Job)
 class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     list_display = ("id", "name", "owner", "state", "base_model", "machine", "created_at", "started_at", "finished_at")
-    list_filter = ("state", "machine", "created_at")
+    list_filter = ("state", "created_at")
     list_select_related = ("owner", "base_model")
-    search_fields = ("name", "owner__username", "base_model__name")
-    date_hierarchy = "created_at"
+    search_fields = ("name",)
+    search_help_text = "A part of the name of a job, its dataset or its model; or a whole user name."
+    sortable_by = ("id", "name", "state", "created_at", "started_at", "finished_at")
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CountedPages
     actions = None
     inlines = (AttemptInline, TransitionInline)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
+        return super().get_queryset(request).defer("spec", "facts", "findings", "error", "result")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
+    ) -> tuple[QuerySet[Job], bool]:
+        if not search_term:
+            return queryset, False
+        owners = User.objects.filter(username=search_term).values_list("pk", flat=True)
+        return (queryset.filter(owner__in=list(owners)) if owners else found_by(queryset, search_term)), False
 
 
 @admin.register(Node)

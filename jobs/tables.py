@@ -6,22 +6,30 @@ from typing import Any
 
 import django_tables2 as tables
 import humanize
+from django.db.models import Prefetch, QuerySet
+
+from datasets_app.models import Dataset
+from finetune_site.paging import MOST_COUNTED, CountedPages, count_up_to
+from finetune_site.people import PersonRequest
 
 from .models import Job
+
+UNREAD = ("facts", "findings", "error", "result")
+"""Large columns that the table shows nothing of."""
 
 
 class JobTable(tables.Table):  # type: ignore[misc]  # the library is untyped
     """Columns a person compares runs by."""
 
-    name = tables.TemplateColumn(template_name="jobs/_name_cell.html", verbose_name="Job")
+    name = tables.TemplateColumn(template_name="jobs/_name_cell.html", verbose_name="Job", order_by=("name", "-pk"))
     owner = tables.Column()
-    state = tables.TemplateColumn(template_name="jobs/_state_cell.html")
+    state = tables.TemplateColumn(template_name="jobs/_state_cell.html", order_by=("state", "-created_at", "-pk"))
     model = tables.Column(accessor="spec__model__name", order_by="base_model__name", verbose_name="Model")
-    method = tables.Column(accessor="spec__training__method", order_by="spec__training__method", verbose_name="Method")
+    method = tables.Column(accessor="spec__training__method", order_by="method", verbose_name="Method")
     dataset = tables.Column(order_by="dataset__name", empty_values=())
     loss = tables.Column(accessor="metrics__loss", orderable=False, verbose_name="Loss")
     took = tables.Column(empty_values=(), orderable=False)
-    created_at = tables.Column(verbose_name="Created")
+    created_at = tables.Column(verbose_name="Created", order_by=("created_at", "pk"))
 
     class Meta:
         model = Job
@@ -29,6 +37,25 @@ class JobTable(tables.Table):  # type: ignore[misc]  # the library is untyped
         attrs = {"class": "table table-hover"}
         order_by = "-created_at"
         template_name = "jobs/_table.html"
+
+    SORTED_WHEN_SHORT = ("owner", "model", "method", "dataset")
+    """Columns that no index orders: they can be sorted by once the list is narrowed."""
+
+    @classmethod
+    def of(cls, jobs: QuerySet[Job], request: PersonRequest) -> JobTable:
+        """The page of the table that the request asks for."""
+        names = Prefetch("dataset", Dataset.objects.only("name"))
+        table = cls(
+            jobs.select_related("owner").prefetch_related(names).defer(*UNREAD),
+            exclude=() if request.user.is_staff else ("owner",),
+        )
+        counted = count_up_to(jobs)
+        if counted > MOST_COUNTED:
+            for name in cls.SORTED_WHEN_SHORT:
+                table.columns[name].column.orderable = False
+        paging = {"per_page": 20, "paginator_class": CountedPages, "counted": counted}
+        tables.RequestConfig(request, paginate=paging).configure(table)
+        return table
 
     def render_model(self, value: str) -> str:
         return value.rpartition("/")[2]

@@ -1,0 +1,90 @@
+"""Pages of lists that may have a million rows.
+
+A database counts rows by looking at every one of them, and comes to a page far back by walking past all rows before
+it. So a list for people is counted up to a limit and says "more than" beyond it; one for programs is counted wholly,
+and remembers the count of a long list for a minute. Rows far back are first found by number, which an index alone
+can tell, and only then read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from hashlib import sha256
+from typing import Any, cast
+
+from django.core.cache import cache
+from django.core.exceptions import EmptyResultSet
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+
+MOST_COUNTED = 10_000
+REMEMBERED = 60
+"""Seconds that the count of a longer list is taken as it was."""
+FAR = 1_000
+MOST_A_PAGE = 100
+
+
+def count_up_to(rows: QuerySet[Any], most: int = MOST_COUNTED) -> int:
+    """How many there are; `most` + 1 stands for more."""
+    return rows.order_by()[: most + 1].count()
+
+
+def count_of(rows: QuerySet[Any]) -> int:
+    """How many there are. Of a list beyond `MOST_COUNTED`: how many there were within the last minute."""
+    few = count_up_to(rows)
+    if few <= MOST_COUNTED:
+        return few
+    return cast(int, cache.get_or_set(_name_of(rows), rows.order_by().count, REMEMBERED))
+
+
+def _name_of(rows: QuerySet[Any]) -> str:
+    try:
+        asked = repr(rows.order_by().query.sql_with_params())
+    except EmptyResultSet:
+        asked = "nothing"
+    return f"count-{rows.db}-{sha256(asked.encode()).hexdigest()}"
+
+
+def rows_between(rows: QuerySet[Any], first: int, end: int) -> Sequence[Any]:
+    """The rows from place `first` on, up to `end`."""
+    if first < FAR:
+        return list(rows[first:end])
+    numbers = list(rows.values_list("pk", flat=True)[first:end])
+    found = {row.pk: row for row in rows.order_by().filter(pk__in=numbers)}
+    return [found[number] for number in numbers if number in found]
+
+
+class FarPages(Paginator[Any]):
+    """Pages of a query, or of a list, with its whole count."""
+
+    @cached_property
+    def count(self) -> int:
+        return count_of(self.object_list) if isinstance(self.object_list, QuerySet) else len(self.object_list)
+
+    def page(self, number: Any) -> Any:
+        if not isinstance(self.object_list, QuerySet):
+            return super().page(number)
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        return Page(rows_between(self.object_list, first, first + self.per_page), number, self)
+
+
+class CountedPages(Paginator[Any]):
+    """Pages of as many rows as are counted; what lies behind them is found by narrowing the list."""
+
+    def __init__(self, object_list: Any, per_page: int, *args: Any, counted: int | None = None, **kwargs: Any) -> None:
+        super().__init__(object_list, max(1, min(int(per_page), MOST_A_PAGE)), *args, **kwargs)
+        self._counted = counted
+
+    @cached_property
+    def _found(self) -> int:
+        return count_up_to(cast("QuerySet[Any]", self.object_list)) if self._counted is None else self._counted
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._found, MOST_COUNTED)
+
+    @property
+    def has_uncounted(self) -> bool:
+        return self._found > MOST_COUNTED
