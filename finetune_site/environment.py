@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterator
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -23,6 +24,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "FORETUNE_"
+SECRETS = ("DATABASE_URL", "HF_TOKEN", "FORETUNE_METRICS_TOKEN")
+"""Variables whose values are never repeated."""
 
 
 class WrongEnvironment(ImproperlyConfigured):
@@ -72,7 +75,16 @@ def _made(folder: Path | None) -> Path | None:
     return folder
 
 
+def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        ip_network(name, strict=False)
+    return names
+
+
 Names = Annotated[tuple[str, ...], NoDecode, _split(","), "names separated by commas"]
+Networks = Annotated[
+    tuple[str, ...], NoDecode, _split(","), AfterValidator(_networks), "addresses or networks separated by commas"
+]
 Folders = Annotated[tuple[Path, ...], NoDecode, _split(":"), "folders separated by colons"]
 Rate = Annotated[str, AfterValidator(_rate), "a number of calls by period, such as 600/min (sec, min, hour or day)"]
 DatabaseUrl = Annotated[str, AfterValidator(_database), "postgresql://user:password@host:5432/name, or empty"]
@@ -128,6 +140,9 @@ class Environment(BaseSettings):
         description="Name of this machine in the queue. Two machines on one database need two names.",
     )
     time_zone: TimeZone = Field("UTC", description="Time zone of the pages and logs.")
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, le=1440, description="Minutes of training after which a checkpoint is written."
+    )
     tick_seconds: float = Field(3.0, ge=0.2, le=60, description="How often the queue is looked at, in seconds.")
     api_rate: Rate = Field("6000/min", description="API calls one person may make.")
     anonymous_rate: Rate = Field("60/min", description="API calls one address may make without a token.")
@@ -135,6 +150,12 @@ class Environment(BaseSettings):
     login_failures: int = Field(5, ge=1, description="Wrong passwords in a row that lock an account for one address.")
     login_lock_minutes: int = Field(15, ge=1, description="How long such a lock lasts, in minutes.")
     token_days: int = Field(90, ge=1, le=3650, description="Days until an API token ends, unless its owner says less.")
+    metrics_token: Secret = Field(
+        "", repr=False, description="With it programs may read /metrics and /readyz: Authorization: Bearer TOKEN."
+    )
+    metrics_from: Networks = Field(
+        (), description="From where programs may read them without: 127.0.0.1 or 10.0.0.0/8, say. Empty: nowhere."
+    )
     offline: bool = Field(False, validation_alias="HF_HUB_OFFLINE", description="Never reach the model hub.")
     hub_cache: CacheFolder = Field(
         None,
@@ -185,7 +206,7 @@ def _sentence(error: Any) -> str:
     by_variable = {variable(name): field for name, field in Environment.model_fields.items()}
     name = str(error["loc"][0])
     name = name if name in by_variable else variable(name)
-    got = "" if name in ("DATABASE_URL", "HF_TOKEN") else f"; got {error['input']!r}"  # these hold passwords
+    got = "" if name in SECRETS else f"; got {error['input']!r}"
     return f"{name} must be {wanted(by_variable[name])}{got}."
 
 

@@ -17,13 +17,13 @@ from django.views.decorators.http import require_safe
 @login_not_required
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 when ready, else 503 with the reason. Needs no login, and tells a stranger nothing about the machine."""
-    reason = _database_trouble() or _home_trouble(Path(settings.HOME))
+    reason = database_trouble() or home_trouble(Path(settings.HOME))
     if reason:
         return JsonResponse({"ready": False, "reason": reason}, status=503)
     return JsonResponse({"ready": True})
 
 
-def _database_trouble() -> str:
+def database_trouble() -> str:
     try:
         executor = MigrationExecutor(connection)
         unapplied = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -32,7 +32,7 @@ def _database_trouble() -> str:
     return f"{len(unapplied)} database migrations are not applied. Run: python manage.py migrate" if unapplied else ""
 
 
-def _home_trouble(home: Path) -> str:
+def home_trouble(home: Path) -> str:
     try:
         with TemporaryFile(dir=home) as probe:
             probe.write(b"ready")

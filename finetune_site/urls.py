@@ -7,6 +7,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from . import error_pages, views
 from .accounts import urls as account_urls
 from .health import healthz
+from .monitoring.metrics import metrics
+from .monitoring.parts import readyz
 
 api_v1 = [
     path("", include("jobs.api_urls")),
@@ -27,6 +29,8 @@ urlpatterns = [
     re_path("^api/", error_pages.unknown_address),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
 ]
 
 handler400 = error_pages.bad_request
