@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from .models import ON_A_MACHINE, Job, State
-from .shown_state import silent_since
+from .shown_state import silent_since, where
 from .tables import duration
 from .waiting import Outlook, Wait
 
@@ -34,6 +34,10 @@ class Line:
     @property
     def owner(self) -> str:
         return self.job.owner.username if self.job else ""
+
+    @property
+    def where(self) -> str:
+        return where(self.machine, self.slots)
 
     @property
     def time_left(self) -> str:

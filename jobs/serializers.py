@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.db.models import TextChoices
 from django.urls import reverse
@@ -15,9 +16,11 @@ from rest_framework.request import Request
 from finetune_site.problems import problem
 
 from .fields import Field, spec_fields
-from .models import Job, OnUnrehearsed, OnWarning, State, Trial
+from .models import Job, OnUnrehearsed, OnWarning, Outcome, State, Trial
 from .rulebook import Severity, read
 from .rulebook.reading import shown
+from .shown_state import silent_since
+from .waiting import Outlook
 
 POLICIES: dict[str, tuple[type[TextChoices], str, str]] = {
     "on_warning": (
@@ -79,10 +82,10 @@ class JobRequest(JobSpec):
         if not isinstance(data, Mapping):
             raise problem(None, "request.no-object", f"A job specification is a JSON object; “{shown(data)}” was sent.")
         spec = {name: value for name, value in data.items() if name not in POLICIES}
-        return {"choices": read(spec), **{name: _policy(name, data) for name in POLICIES}}
+        return {"choices": read(spec), **{name: policy(name, data) for name in POLICIES}}
 
 
-def _policy(name: str, data: Mapping[Any, Any]) -> str:
+def policy(name: str, data: Mapping[Any, Any]) -> str:
     kind, default, _ = POLICIES[name]
     given = data.get(name, default)
     if given not in kind.values:
@@ -158,6 +161,14 @@ class ArtifactSerializer(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+class WaitSerializer(serializers.Serializer[Any]):
+    """What a job in the queue waits for."""
+
+    place = serializers.IntegerField(help_text="1 is next.")
+    expected_start = serializers.DateTimeField(source="starts", allow_null=True, help_text="null: not known.")
+    why = serializers.CharField(help_text="What it waits for, in plain words.")
+
+
 class JobSerializer(serializers.ModelSerializer[Job]):
     """A job as its owner sees it."""
 
@@ -170,14 +181,21 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     error = FindingSerializer(allow_null=True)
     artifacts = serializers.SerializerMethodField()
     result = serializers.DictField(help_text="What came out: rows used, metrics, versions.")
+    slots = serializers.ListField(child=serializers.IntegerField(), help_text="Numbers of the GPUs it holds.")
+    not_before = serializers.DateTimeField(allow_null=True, help_text="Until when it waits after a fault.")
+    silent_since = serializers.SerializerMethodField(
+        help_text="When its training was last heard of, where that is longer ago than it should be; else null."
+    )
+    queue = serializers.SerializerMethodField(help_text="Where a queued job stands; null for any other.")
     rehearsal = serializers.SerializerMethodField(help_text="What was tried before it was queued; null before that.")
 
     class Meta:
         model = Job
         fields = [
             "id", "name", "owner", "state", "spec", "findings", "confirmed_at", "created_at", "started_at",
-            "finished_at", "attempt", "machine", "cancel_requested", "retry_of", "step", "total_steps", "metrics",
-            "progress", "error", "artifacts", "result", "on_warning", "on_unrehearsed", "rehearsal",
+            "finished_at", "attempt", "machine", "slots", "processes", "priority", "queue", "not_before",
+            "silent_since", "pause_requested", "cancel_requested", "retry_of", "continued_from", "step", "total_steps",
+            "metrics", "progress", "error", "artifacts", "result", "on_warning", "on_unrehearsed", "rehearsal",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -193,6 +211,16 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     def _url(self, job: Job, name: str) -> str:
         return absolute(self.context.get("request"), reverse("api:jobs-artifact", args=[job.pk, name]))
 
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_silent_since(self, job: Job) -> datetime | None:
+        return silent_since(job)
+
+    @extend_schema_field(WaitSerializer(allow_null=True))
+    def get_queue(self, job: Job) -> dict[str, Any] | None:
+        """The queue is looked at once for all jobs of an answer."""
+        wait = cast(dict[str, Any], self.context).setdefault("outlook", Outlook()).of(job)
+        return WaitSerializer(wait).data if wait else None
+
     @extend_schema_field(RehearsalSerializer(allow_null=True))
     def get_rehearsal(self, job: Job) -> dict[str, Any] | None:
         document: dict[str, Any] | None = job.rehearsal.document if job.rehearsal else None
@@ -201,6 +229,33 @@ class JobSerializer(serializers.ModelSerializer[Job]):
 
 def absolute(request: Request | None, path: str) -> str:
     return request.build_absolute_uri(path) if request else path
+
+
+class AttemptSerializer(serializers.Serializer[Any]):
+    """One time that a job was on a machine."""
+
+    number = serializers.IntegerField()
+    machine = serializers.CharField()
+    slots = serializers.ListField(child=serializers.IntegerField(), help_text="Numbers of the GPUs it held.")
+    started_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+    outcome = serializers.ChoiceField(choices=Outcome.choices)
+    why = serializers.CharField(help_text="Why it ended, in plain words, where it did not end well.")
+    exit_code = serializers.IntegerField(allow_null=True)
+    first_step = serializers.IntegerField(allow_null=True, help_text="The step it went on from; 0: the beginning.")
+    last_step = serializers.IntegerField(allow_null=True, help_text="The last step it took.")
+    has_log = serializers.BooleanField(help_text="…/log/?attempt= has it.")
+
+
+class PriorityRequest(serializers.Serializer[Any]):
+    priority = serializers.IntegerField(min_value=-10, max_value=10, help_text="Above 0 for staff only.")
+
+
+class ContinueRequest(serializers.Serializer[Any]):
+    epochs = serializers.FloatField(help_text="How many further ones; above 0.")
+    on_warning = serializers.ChoiceField(
+        choices=OnWarning.choices, default=OnWarning.ACCEPT, help_text=POLICIES["on_warning"][2]
+    )
 
 
 class EventsSerializer(serializers.Serializer[Any]):

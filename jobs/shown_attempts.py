@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from .models import Attempt, Job, Outcome
 from .run_folder import RunFolder
-from .shown_state import silent_since
+from .shown_state import silent_since, where
 from .tables import duration
 
 WORDS = {
@@ -62,8 +62,7 @@ class ShownAttempt:
 
     @property
     def where(self) -> str:
-        """Such as "machine7, GPU 0 and 1"; on a machine without one, its name."""
-        return f"{self.machine}, place {' and '.join(map(str, self.slots))}" if self.slots else self.machine
+        return where(self.machine, self.slots)
 
     @property
     def steps(self) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.timezone import localtime
 
+from .machine import gpu_count
 from .models import ON_A_MACHINE, Job, State
 from .services import LEASE
 
@@ -19,6 +22,8 @@ TONES = {
     State.RUNNING: "is-live",
     State.PAUSED: "is-still",
 }
+
+PRIORITIES = {10: "first of all", 1: "before others", 0: "normal", -1: "after others", -10: "last of all"}
 
 
 def silent_since(job: Job) -> datetime | None:
@@ -47,6 +52,22 @@ def state_tone(job: Job) -> str:
 def share_done(job: Job) -> float:
     """Steps done of all, from 0 to 1."""
     return min(1.0, job.step / job.total_steps) if job.total_steps else 0.0
+
+
+def can_continue(job: Job) -> bool:
+    """Whether it has left weights that a further job can go on from."""
+    return not job.is_active and bool(job.result.get("artifacts"))
+
+
+def priorities(job: Job, by: User) -> list[tuple[int, str]]:
+    """What `by` may set as the priority of a job, in words."""
+    words = {value: text for value, text in PRIORITIES.items() if by.is_staff or value <= max(0, job.priority)}
+    return sorted((words | {job.priority: PRIORITIES.get(job.priority, str(job.priority))}).items(), reverse=True)
+
+
+def where(machine: str, slots: Sequence[int]) -> str:
+    """Such as "gpu7, GPU 0 and 1"; the places of a machine without GPUs are nobody's business."""
+    return f"{machine}, GPU {' and '.join(map(str, slots))}" if slots and gpu_count() else machine
 
 
 def standing(job: Job) -> str:

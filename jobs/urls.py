@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import live, new_job, views
+from . import button_views, live, new_job, views
 
 app_name = "jobs"
 urlpatterns = [
@@ -14,9 +14,13 @@ urlpatterns = [
     path("summary", new_job.summary, name="summary"),
     path("rehearse", new_job.rehearse, name="rehearse"),
     path("<int:pk>/", views.detail, name="detail"),
-    path("<int:pk>/cancel", views.cancel, name="cancel"),
-    path("<int:pk>/retry", views.retry, name="retry"),
-    path("<int:pk>/start-anyway", views.start_anyway, name="start-anyway"),
+    path("<int:pk>/cancel", button_views.cancel, name="cancel"),
+    path("<int:pk>/pause", button_views.pause, name="pause"),
+    path("<int:pk>/resume", button_views.resume, name="resume"),
+    path("<int:pk>/priority", button_views.priority, name="priority"),
+    path("<int:pk>/continue", button_views.continue_, name="continue"),
+    path("<int:pk>/retry", button_views.retry, name="retry"),
+    path("<int:pk>/start-anyway", button_views.start_anyway, name="start-anyway"),
     path("<int:pk>/events/", live.events, name="events"),
     path("<int:pk>/log", live.log, name="log"),
     path("<int:pk>/artifacts/<path:name>", views.artifact, name="artifact"),

@@ -166,7 +166,7 @@ def test_a_wrong_query_is_answered_in_the_one_shape(query):
 def test_the_history_takes_the_same_number_of_queries_however_long(django_assert_max_num_queries):
     for _ in range(20):
         make_job()
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(7):
         owner().get(JOBS)
 
 
@@ -270,6 +270,7 @@ def test_a_retry_that_no_longer_passes_is_400_with_findings():
 CALLS = [
     ("get", ""), ("get", "events/"), ("get", "metrics/"), ("get", "log/"), ("get", "artifacts/"),
     ("get", "artifacts/adapter.bin"), ("post", "cancel/"), ("post", "retry/"),
+    ("get", "attempts/"), ("post", "pause/"), ("post", "resume/"), ("post", "priority/"), ("post", "continue/"),
 ]  # fmt: skip
 
 

@@ -52,5 +52,6 @@ def test_required_settings_are_required(schema):
 
 def test_every_call_of_the_contract_is_there(schema):
     paths = {path.removeprefix("/api/v1/jobs/") for path in schema["paths"] if path.startswith("/api/v1/jobs/")}
-    about_one = {"", "events/", "metrics/", "log/", "artifacts/", "artifacts/{name}", "cancel/", "retry/"}
+    about_one = {"", "events/", "metrics/", "log/", "artifacts/", "artifacts/{name}"}
+    about_one |= {"attempts/", "cancel/", "pause/", "resume/", "priority/", "continue/", "retry/"}
     assert paths == {"", "check/", "rehearse/", "rehearse/{trial}/"} | {f"{{id}}/{path}" for path in about_one}
