@@ -44,7 +44,7 @@ def tick() -> None:
     """See to every download of this machine."""
     for download in _here(Download.State.RUNNING):
         _see_to(download, _see_to_running)
-    for download in Download.objects.filter(state=Download.State.CANCELLED, drop_partial=True).select_related("model"):
+    for download in Download.objects.filter(state__in=Download.BROKEN_OFF, drop_partial=True).select_related("model"):
         _see_to(download, _drop)
     free = MOST_AT_ONCE - _here(Download.State.RUNNING).count()
     for download in _due()[: max(0, free)]:

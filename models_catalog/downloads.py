@@ -88,6 +88,15 @@ def _finished(model: BaseModel, revision: str) -> Download:
     )
 
 
+def active_download(*, model: BaseModel, revision: str = "") -> Download:
+    """The download of a model that is under way. Raises `Problem`."""
+    wanted = "" if revision == "main" else revision
+    found = Download.objects.filter(model=model, revision=wanted, state__in=Download.ACTIVE).first()
+    if found is None:
+        raise refuse(refusals.not_under_way(model.name), status=409)
+    return found
+
+
 def try_now(download: Download) -> None:
     """Have one that waits for better times tried at once."""
     waiting = Download.objects.filter(pk=download.pk, state=Download.State.WAITING)
@@ -117,6 +126,14 @@ def cancel_download(*, download: Download, by: User, drop: bool = False) -> Down
         transaction.on_commit(ring)
     download.refresh_from_db()
     return download
+
+
+def drop_arrived(*, download: Download, by: User) -> None:
+    """Have deleted what an ended download has left. Raises `Problem`."""
+    if not may_cancel(download, by):
+        raise refuse(refusals.not_yours(download.model.name), status=403)
+    Download.objects.filter(pk=download.pk, state__in=Download.BROKEN_OFF).update(drop_partial=True)
+    transaction.on_commit(ring)
 
 
 def on_its_way(models: Iterable[tuple[int | None, str | None]]) -> set[tuple[int | None, str | None]]:

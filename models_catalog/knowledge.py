@@ -161,7 +161,10 @@ class Knowledge:
 
     @property
     def last_download(self) -> Download | None:
-        return next(iter(self.model.downloads.all()), None)
+        """The one under way, whatever its revision; else the latest of the main one."""
+        each = list(self.model.downloads.all())
+        active = (download for download in each if download.is_active)
+        return next(active, None) or next((download for download in each if not download.revision), None)
 
     @property
     def unsafe_weights(self) -> bool | None:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.http import QueryDict
 
+from .downloads import may_cancel
 from .fact_sheet import fact_sheet
 from .files import signature
 from .hub_files import tree as listed_files
@@ -63,6 +64,17 @@ def context_of(
         "rank": rank,
         "files": sorted(_files(known), key=lambda file: file.name),
         "playground": playground or opened(user),
+        **about_download(known, user),
+    }
+
+
+def about_download(known: Knowledge, user: User) -> dict[str, Any]:
+    """What the part on the files needs: who may end the download, and how many jobs wait for it."""
+    download = known.last_download
+    waiting = known.model.jobs.filter(state__in=("queued", "preparing")) if download and download.is_active else None
+    return {
+        "may_cancel": download is not None and may_cancel(download, user),
+        "jobs_waiting": waiting.count() if waiting is not None else 0,
     }
 
 

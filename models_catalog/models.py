@@ -137,6 +137,7 @@ class Download(models.Model):
         CANCELLED = "cancelled"
 
     ACTIVE = (State.QUEUED, State.RUNNING, State.WAITING)
+    BROKEN_OFF = (State.FAILED, State.CANCELLED)
 
     model = models.ForeignKey(BaseModel, on_delete=models.CASCADE, related_name="downloads")
     revision = models.CharField(max_length=200, blank=True, help_text="Empty: the main one.")
@@ -191,11 +192,21 @@ class Download(models.Model):
     @property
     def text(self) -> str:
         """How far it is: "412 MB of 2.9 GB, 21 MB a second, about 3 minutes left"."""
-        match self.state:
-            case self.State.QUEUED:
-                return "Waiting to begin"
-            case self.State.WAITING:
-                return f"Waiting to try again{self._in_a_while}"
+        if self.state == self.State.QUEUED:
+            return "Waiting to begin"
+        if self.state == self.State.RUNNING and self.cancel_requested:
+            return "Being cancelled"
+        return self._waiting if self.state == self.State.WAITING else self._how_far
+
+    @property
+    def _waiting(self) -> str:
+        """ "412 MB of 2.9 GB, goes on in 5 minutes"."""
+        seconds = (self.not_before - timezone.now()).total_seconds() if self.not_before else 0
+        when = f"in {humanize.naturaldelta(timedelta(seconds=seconds))}" if seconds > 1 else "at once"
+        return f"{self._how_far}, goes on {when}"
+
+    @property
+    def _how_far(self) -> str:
         done = size(self.bytes_done)
         parts = [f"{done} of {size(self.bytes_total)}" if self.bytes_total else done]
         if self.state == self.State.RUNNING and self.bytes_per_second:
@@ -203,11 +214,6 @@ class Download(models.Model):
         if self.time_left:
             parts.append(f"about {humanize.naturaldelta(self.time_left)} left")
         return ", ".join(parts)
-
-    @property
-    def _in_a_while(self) -> str:
-        seconds = (self.not_before - timezone.now()).total_seconds() if self.not_before else 0
-        return f", in {humanize.naturaldelta(timedelta(seconds=seconds))}" if seconds > 1 else ""
 
     @property
     def time_left(self) -> timedelta | None:

@@ -12,15 +12,59 @@ from .models import BaseModel, Download
 
 
 class DownloadSerializer(serializers.ModelSerializer[Download]):
-    """How far a download is; `error` is a finding or null."""
+    """How far a download is; `error` is a finding or null.
 
+    One that is waiting goes on by itself at `not_before`; `error` then says what it waits for.
+    """
+
+    model = serializers.CharField(source="model.name", read_only=True)
+    model_id = serializers.IntegerField(read_only=True)
     percent = serializers.IntegerField(read_only=True)
+    text = serializers.CharField(read_only=True, help_text="How far it is, in words.")
+    eta_seconds = serializers.SerializerMethodField(help_text="Seconds left at the present speed.")
     error = serializers.DictField(allow_null=True, read_only=True)
 
     class Meta:
         model = Download
-        fields = ("state", "bytes_done", "bytes_total", "percent", "error", "started_at", "finished_at")
+        fields = (
+            "id",
+            "model",
+            "model_id",
+            "revision",
+            "state",
+            "bytes_done",
+            "bytes_total",
+            "bytes_per_second",
+            "percent",
+            "text",
+            "eta_seconds",
+            "not_before",
+            "error",
+            "created_at",
+            "started_at",
+            "finished_at",
+        )
         read_only_fields = fields
+
+    def get_eta_seconds(self, download: Download) -> int | None:
+        return round(download.time_left.total_seconds()) if download.time_left else None
+
+
+class AskDownloadSerializer(serializers.Serializer[Any]):
+    """What is to be fetched of a model."""
+
+    revision = serializers.CharField(
+        max_length=200, allow_blank=True, allow_null=True, default=None, help_text="Branch, tag or commit."
+    )
+
+
+class CancelDownloadSerializer(serializers.Serializer[Any]):
+    """What becomes of what has arrived."""
+
+    drop = serializers.BooleanField(default=False, help_text="Delete what has arrived.")
+    revision = serializers.CharField(
+        max_length=200, allow_blank=True, default="", help_text="Branch, tag or commit; left out, the newest."
+    )
 
 
 class ModelSerializer(serializers.Serializer[Any]):

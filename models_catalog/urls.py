@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import views
+from . import download_views, views
 
 app_name = "models"
 urlpatterns = [
@@ -11,5 +11,7 @@ urlpatterns = [
     path("<int:pk>/", views.detail, name="detail"),
     path("<int:pk>/look", views.look, name="look"),
     path("<int:pk>/playground", views.playground, name="playground"),
-    path("<int:pk>/download", views.download, name="download"),
+    path("<int:pk>/download", download_views.download, name="download"),
+    path("downloads/", download_views.downloads, name="downloads"),
+    path("downloads/<int:pk>/cancel", download_views.cancel, name="cancel-download"),
 ]

@@ -1,4 +1,4 @@
-"""The models pages: the list, one model with its template playground, its download, and registering a folder."""
+"""The models pages: the list, one model with its template playground, and registering a folder."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from django_htmx.http import HttpResponseClientRefresh
 from finetune_site.people import PersonRequest
 from finetune_site.problems import Problem
 
-from .downloads import start_download
+from .download_views import shown_download
 from .forms import FilterForm, RegisterForm
 from .knowledge import Knowledge, know
 from .looks import standing, start_look
 from .model_page import context_of, shown_look
-from .models import BaseModel
+from .models import BaseModel, Download
 from .playground import played
 from .services import register_local
 
@@ -50,9 +50,10 @@ def register_folder(request: PersonRequest) -> HttpResponse:
 
 def _list_page(request: PersonRequest, register: RegisterForm, status: int = 200) -> HttpResponse:
     form = FilterForm(request.GET)
-    shown = form.narrowed(know(model) for model in MODELS.order_by("name"))
+    shown = form.narrowed(know(model) for model in MODELS.prefetch_related("downloads").order_by("name"))
     shown.sort(key=lambda known: not known.cache.at_hand)
-    page = {"form": form, "register": register, "models": shown, "total": MODELS.count()}
+    coming = Download.objects.filter(state__in=Download.ACTIVE).count()
+    page = {"form": form, "register": register, "models": shown, "total": MODELS.count(), "coming": coming}
     return render(request, "models/list.html", page, status=status)
 
 
@@ -66,7 +67,7 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
     target = request.htmx.target if request.htmx else None
     if not request.htmx or target == "lora":
         return render(request, "models/detail.html", context_of(known, request.GET, request.user))
-    return _look(request, known) if target == "look" else _download(request, known)
+    return _look(request, known) if target == "look" else shown_download(request, known)
 
 
 def _look(request: PersonRequest, known: Knowledge) -> HttpResponse:
@@ -74,10 +75,6 @@ def _look(request: PersonRequest, known: Knowledge) -> HttpResponse:
     if look.state != "looking":
         return HttpResponseClientRefresh()
     return render(request, "models/_look.html", {"known": known, "look": look})
-
-
-def _download(request: PersonRequest, known: Knowledge) -> HttpResponse:
-    return HttpResponseClientRefresh() if known.cache.at_hand else _progress(request, known)
 
 
 @require_POST
@@ -96,20 +93,3 @@ def playground(request: PersonRequest, pk: int) -> HttpResponse:
     if request.htmx:
         return render(request, "models/_playground.html", {"known": known, "playground": shown})
     return render(request, "models/detail.html", context_of(known, {}, request.user, shown))
-
-
-@require_POST
-def download(request: PersonRequest, pk: int) -> HttpResponse:
-    """Have the model fetched, or say why it cannot be."""
-    model = get_object_or_404(MODELS, pk=pk)
-    try:
-        start_download(model=model)
-    except Problem as refused:
-        if request.htmx:
-            return _progress(request, know(model), refused)
-        messages.error(request, refused.message)
-    return _progress(request, know(model)) if request.htmx else redirect(model)
-
-
-def _progress(request: PersonRequest, known: Knowledge, refused: Problem | None = None) -> HttpResponse:
-    return render(request, "models/_download.html", {"known": known, "refused": refused})

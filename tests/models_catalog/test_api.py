@@ -96,6 +96,60 @@ def test_a_download_that_cannot_work_says_why(client: APIClient) -> None:
     assert answer.json()["findings"][0]["code"] == "catalogue.offline"
 
 
+def test_a_revision_has_a_download_of_its_own(client: APIClient, online: None) -> None:
+    model = make_hub_model()
+    for asked in ({}, {"revision": "v2"}, {"revision": ""}, {"revision": "v2"}):
+        assert client.post(f"/api/v1/models/{model.pk}/download/", asked, format="json").status_code == 202
+    listed = client.get("/api/v1/downloads/").json()["results"]
+    assert sorted((each["model"], each["revision"], each["state"]) for each in listed) == [
+        (model.name, "", "queued"),
+        (model.name, "v2", "queued"),
+    ]
+
+
+def test_downloads_are_narrowed_and_looked_at(client: APIClient, online: None) -> None:
+    first, second = make_hub_model(), make_hub_model("acme/other")
+    running = Download.objects.create(
+        model=first, state="running", bytes_done=10**6, bytes_total=4 * 10**6, bytes_per_second=10**5
+    )
+    Download.objects.create(model=second, state="done")
+    [listed] = client.get("/api/v1/downloads/?state=running").json()["results"]
+    assert listed == client.get(f"/api/v1/downloads/{running.pk}/").json()
+    assert (listed["percent"], listed["eta_seconds"], listed["bytes_per_second"]) == (25, 30, 100_000)
+    assert listed["text"] == "1 MB of 4 MB, 100 kB a second, about 30 seconds left"
+
+
+def test_a_list_of_downloads_asks_the_database_little(
+    client: APIClient, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(5):
+        Download.objects.create(model=make_hub_model(f"acme/{number}"), state="done")
+    with django_assert_max_num_queries(3):
+        client.get("/api/v1/downloads/")
+
+
+@pytest.mark.parametrize("query", ["", "?drop=true"])
+def test_a_download_is_cancelled_by_its_model(client: APIClient, online: None, query: str) -> None:
+    model = make_hub_model()
+    client.post(f"/api/v1/models/{model.pk}/download/")
+    answer = client.delete(f"/api/v1/models/{model.pk}/download/{query}")
+    assert (answer.status_code, answer.json()["state"]) == (202, "cancelled")
+    assert Download.objects.get().drop_partial == bool(query)
+    again = client.delete(f"/api/v1/models/{model.pk}/download/")
+    assert (again.status_code, again.json()["findings"][0]["code"]) == (409, "catalogue.not-under-way")
+
+
+def test_a_download_is_cancelled_by_its_number_and_only_by_whom_it_concerns(client: APIClient, online: None) -> None:
+    client.post(f"/api/v1/models/{make_hub_model().pk}/download/")
+    address = f"/api/v1/downloads/{Download.objects.get().pk}/"
+    stranger = APIClient()
+    stranger.force_authenticate(make_user("stranger"))
+    refused = stranger.delete(address)
+    assert (refused.status_code, refused.json()["findings"][0]["code"]) == (403, "catalogue.not-yours")
+    assert client.delete(address).json()["state"] == "cancelled"
+    assert client.delete("/api/v1/downloads/999999/").status_code == 404
+
+
 def test_staff_register_a_folder(local_root: Path) -> None:
     write_model_files(local_root / "ours")
     asked = {"name": "house/ours", "source": "local", "path": str(local_root / "ours"), "family": ""}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from models_catalog.models import BaseModel, Download
-from tests.make import make_model, make_user, write_model_files
+from tests.make import make_job, make_model, make_user, write_model_files
 
 from .folders import edit_json, make_hub_model
 
@@ -96,7 +99,7 @@ def test_a_download_is_started_without_scripts(client: Client, online: None) -> 
     model = make_hub_model()
     answer = client.post(f"/models/{model.pk}/download", follow=True)
     assert answer.redirect_chain == [(model.get_absolute_url(), 302)]
-    assert "Waiting for a worker" in answer.content.decode()
+    assert "Waiting to begin" in answer.content.decode()
 
 
 def test_a_download_that_cannot_work_says_why(client: Client) -> None:
@@ -110,12 +113,91 @@ def test_progress_is_asked_for_until_it_ends(client: Client) -> None:
     model = make_hub_model()
     Download.objects.create(model=model, state="running", bytes_done=412_000_000, bytes_total=2_900_000_000)
     running = client.get(model.get_absolute_url(), headers=HTMX).content.decode()
-    assert "412.0 MB of 2.9 GB" in running
+    assert "412 MB of 2.9 GB" in running
     assert 'hx-trigger="every 1s"' in running
     Download.objects.update(state="failed", error={"message": "The disk is full."})
     failed = client.get(model.get_absolute_url(), headers=HTMX).content.decode()
     assert "The disk is full." in failed
     assert "hx-trigger" not in failed
+
+
+@pytest.fixture
+def owned(client: Client) -> Download:
+    """A download that the person at the browser asked for."""
+    asked_by = User.objects.get(username="owner")
+    waits = {"state": "waiting", "not_before": timezone.now() + timedelta(minutes=5), "error": {"message": "Too busy."}}
+    return Download.objects.create(model=make_hub_model(), asked_by=asked_by, bytes_done=1, bytes_total=9, **waits)
+
+
+def test_what_a_download_waits_for_is_said_with_what_can_be_done(client: Client, owned: Download) -> None:
+    for address in (owned.model.get_absolute_url(), "/models/downloads/"):
+        page = text(client, address)
+        assert "goes on in 5 minutes" in page or "goes on in 4 minutes" in page
+        assert "Too busy." in page
+        assert "Try now" in page
+        assert "Cancel and delete it" in page
+
+
+def test_a_download_that_waits_is_tried_when_asked_for_again(client: Client, owned: Download, online: None) -> None:
+    client.post(f"/models/{owned.model.pk}/download")
+    owned.refresh_from_db()
+    assert owned.not_before and owned.not_before <= timezone.now()
+
+
+@pytest.mark.parametrize(("asked", "drop"), [({}, False), ({"drop": "1"}, True)])
+def test_a_download_is_cancelled_without_scripts(
+    client: Client, owned: Download, asked: dict[str, str], drop: bool
+) -> None:
+    answer = client.post(f"/models/downloads/{owned.pk}/cancel", asked, follow=True)
+    assert answer.redirect_chain == [(owned.model.get_absolute_url(), 302)]
+    owned.refresh_from_db()
+    assert (owned.state, owned.drop_partial) == ("cancelled", drop)
+    said = "is being deleted" if drop else "another goes on from there"
+    assert said in answer.content.decode()
+
+
+def test_what_a_cancelled_download_has_left_can_be_deleted_later(client: Client, owned: Download) -> None:
+    Download.objects.update(state="cancelled")
+    assert "Delete what has arrived" in text(client, owned.model.get_absolute_url())
+    client.post(f"/models/downloads/{owned.pk}/cancel", {"drop": "1"})
+    assert Download.objects.get().drop_partial
+
+
+def test_from_the_list_one_comes_back_to_the_list(client: Client, owned: Download) -> None:
+    answer = client.post(f"/models/downloads/{owned.pk}/cancel", {"from": "downloads"})
+    assert answer.headers["Location"] == "/models/downloads/"
+
+
+def test_somebody_else_sees_a_download_and_cannot_end_it(owned: Download) -> None:
+    stranger = Client()
+    stranger.force_login(make_user("stranger"))
+    page = text(stranger, owned.model.get_absolute_url())
+    assert "Too busy." in page
+    assert "Cancel and delete it" not in page
+    answer = stranger.post(f"/models/downloads/{owned.pk}/cancel", {"drop": "1"}, follow=True)
+    assert "so can staff" in answer.content.decode()
+    owned.refresh_from_db()
+    assert (owned.state, owned.drop_partial) == ("waiting", False)
+
+
+def test_staff_may_end_anybodys_download(staff: Client, owned: Download) -> None:
+    staff.post(f"/models/downloads/{owned.pk}/cancel")
+    assert Download.objects.get().state == "cancelled"
+
+
+def test_all_downloads_are_shown_until_the_last_has_ended(client: Client, owned: Download) -> None:
+    assert "1 download under way" in text(client, "/models/")
+    assert "⬇ 11 % here" in text(client, "/models/?q=acme")
+    assert 'hx-trigger="every 2s"' in client.get("/models/downloads/", headers=HTMX).content.decode()
+    Download.objects.update(state="failed", error={"message": "<b>No</b> room."}, finished_at=timezone.now())
+    ended = client.get("/models/downloads/", headers=HTMX).content.decode()
+    assert "hx-trigger" not in ended
+    assert "&lt;b&gt;No&lt;/b&gt; room." in ended
+
+
+def test_a_download_that_jobs_wait_for_says_so(client: Client, owned: Download) -> None:
+    make_job(base_model=owned.model)
+    assert "1 job waits for it" in text(client, owned.model.get_absolute_url())
 
 
 def test_when_a_model_has_arrived_the_page_shows_it_anew(client: Client) -> None:
