@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +11,7 @@ from django.shortcuts import render
 from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 
-from .problems import Problem, answer, new_reference, problem, unexpected
+from .problems import Problem, answer, known_outage, new_reference, problem, unexpected
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Runs while the exception is being handled, so the log gets its traceback."""
+    if known := known_outage(sys.exc_info()[1], request.path):
+        return show(request, known)
     reference = new_reference()
     logger.exception("Unexpected error %s at %s", reference, request.path)
     return show(request, unexpected(reference))

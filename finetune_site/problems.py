@@ -17,6 +17,8 @@ from rest_framework.views import set_rollback
 
 from jobs.rulebook.findings import Finding, Severity
 
+from .outages import outage
+
 logger = logging.getLogger(__name__)
 
 
@@ -101,12 +103,24 @@ def _findings(details: Any, path: str | None = None) -> Iterator[Finding]:
 
 def _unexpected(error: Exception, context: dict[str, Any]) -> Problem:
     """Ours to mend: the log holds everything, the caller gets the number to find it by."""
-    reference = new_reference()
     request = context.get("request")
     set_rollback()
+    if known := known_outage(error, getattr(request, "path", "?")):
+        return known
+    reference = new_reference()
     got_request_exception.send(sender=None, request=request)  # tests and error reporters listen here
     logger.error("Unexpected error %s at %s", reference, getattr(request, "path", "?"), exc_info=error)
     return unexpected(reference)
+
+
+def known_outage(error: BaseException | None, path: str) -> Problem | None:
+    """A full disk or a database that is away: nobody has to look for the reason, so no reference is given."""
+    found = outage(error)
+    if found is None:
+        return None
+    code, message, status = found
+    logger.error("Outage %s at %s: %s", code, path, error)
+    return problem(None, code, message, status)
 
 
 def unexpected(reference: str) -> Problem:
