@@ -131,6 +131,9 @@ class Environment(BaseSettings):
     run_days: int = Field(
         0, ge=0, description="Days after its end for which a run keeps checkpoints and training rows. 0: for ever."
     )
+    result_days: int = Field(
+        0, ge=0, description="Days after its end for which a run keeps the weights that came out. 0: for ever."
+    )
     disk_floor_mb: int = Field(
         1000, ge=0, description="MB that must stay free on the disk of the runs; below it no training starts."
     )

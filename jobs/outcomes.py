@@ -1,14 +1,27 @@
-"""How an attempt ended, told from what lies in its folder and how its process died."""
+"""What becomes of a job when an attempt has ended: told from what lies in its folder, and from how its process died.
+
+A failure that would come again is never tried again. A death without a word is, from the last checkpoint, at most
+`MOST_CRASHES` times in a row without getting further. A fault of the machine waits, longer each time.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
 
 from finetune_site.problems import Problem, new_reference
 
-from .models import Job, State
+from .metrics import record_all
+from .models import ON_A_MACHINE, Attempt, Job, Outcome, State
+from .partial import partial_result
 from .predicted import predicted
 from .progress import Progress
 from .rulebook import Finding, Severity
@@ -17,76 +30,190 @@ from .services import move
 from .trainer.failures import finding_for
 
 logger = logging.getLogger(__name__)
-MOST_ATTEMPTS = 3
-"""Claims after which a job that never got as far as training is given up."""
+
+MOST_CRASHES = 3
+"""Deaths without a word, one after the other, none of which came further than the attempts before."""
+MACHINE_FAULTS = {"trainer.disk-full", "trainer.gpu-lost", "disk.run-too-large", "cache.disk-too-small"}
+"""Codes of what may be over when one tries again later. What a download waits for says itself until when."""
+MOST_FAULTS = 10
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=30)
 
 
-def conclude(job: Job, *, exit_code: int | None) -> None:
-    """Write down the end of an attempt. `exit_code` is None when nobody was there to see it.
+@dataclass(frozen=True)
+class Ending:
+    """How the shim saw an attempt end.
 
-    Success needs a result as well as a clean exit. A job that had not begun to train goes back to the queue
-    when its machine stopped.
+    `asked`: it had told the trainer to stop. `error`: it did not come as far as training; `findings` then are the
+    report that turned the job away, or `not_before` says when to try again.
     """
-    progress = told(job)
-    result = RunFolder(job.run_dir).result()
-    if result is not None and exit_code in (0, None):
-        _succeed(job, progress, result)
-    elif Job.objects.filter(pk=job.pk, cancel_requested=True).exists():
-        move(job, State.CANCELLED, reason="Stopped as asked.", **_reached(job, progress))
-    elif exit_code is None and job.state == State.PREPARING and job.attempt < MOST_ATTEMPTS:
-        requeue(job, reason="The machine stopped before training began.")
+
+    exit_code: int | None = None
+    asked: bool = False
+    error: dict[str, Any] | None = None
+    findings: list[dict[str, Any]] | None = None
+    not_before: str | None = None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Ending:
+        """What lies in the folder; an empty one when no shim lived to see the end."""
+        return cls(**(folder.ending() or {}))
+
+    def write(self, folder: RunFolder) -> None:
+        """So that it is known even if the database cannot be reached before the shim dies."""
+        with suppress(OSError):  # a full disk; then only this process knows
+            folder.ending_file.write_text(json.dumps(asdict(self)))
+
+
+def conclude(job: Job, ending: Ending | None = None, progress: Progress | None = None) -> None:
+    """Write down the end of the current attempt, whoever saw it. Doing it twice, or at once, changes nothing."""
+    ours = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=ON_A_MACHINE)
+    now = ours.only("cancel_requested", "pause_requested").first()
+    if now is None:
+        return
+    folder = RunFolder(job.run_dir)
+    end = _End(job, ending or Ending.of(folder), progress or told(job))
+    result = folder.result()
+    if result is not None and end.error is None:
+        end.succeed(result)
+    elif now.cancel_requested:
+        end.stop(State.CANCELLED, "Stopped as asked.")
+    elif end.error is not None:
+        end.fail(end.error)
+    elif now.pause_requested:
+        end.stop(State.PAUSED, f"Paused at step {end.step}." if end.step else "Paused.")
+    elif end.ending.asked:
+        end.stop(State.QUEUED, f"Given back to the queue. {_goes_on(end.step)}")
     else:
-        fail(job, progress.failure or died(exit_code).as_dict(), **_reached(job, progress))
+        end.crash()
+
+
+def postpone(job: Job, finding: Finding) -> None:
+    """A fault of the machine kept an attempt from beginning: try again in a while."""
+    later = timezone.now() + FIRST_PAUSE
+    ended = {"outcome": Outcome.FAILED, "error": finding.as_dict()}
+    reason = f"{finding.message} It is tried again by itself."
+    move(job, State.QUEUED, reason=reason, ended=ended, not_before=later, progress={})
 
 
 def told(job: Job) -> Progress:
-    """All that the trainer of this attempt has said."""
+    """All that the trainer of this attempt has said. Its metrics are recorded as well, should nobody have done so."""
+    record_all(job)
     progress = Progress()
     for event in RunFolder(job.run_dir).all_events():
         progress.add(event)
     return progress
 
 
-def requeue(job: Job, *, reason: str) -> None:
-    nowhere: dict[str, Any] = {"machine": "", "lease_until": None, "started_at": None, "progress": {}}
-    move(job, State.QUEUED, reason=reason, **nowhere)
+class _End:
+    """The end of an attempt: each method is one way the job can go from there."""
+
+    def __init__(self, job: Job, ending: Ending, progress: Progress) -> None:
+        self.job, self.ending, self.progress = job, ending, progress
+        self.error = ending.error or progress.failure
+        self.step = progress.step or job.step
+
+    def succeed(self, result: dict[str, Any]) -> None:
+        reached = self._reached()
+        came_out = {**reached["result"], **result}
+        came_out["predicted"] = predicted(self.job.facts, came_out)
+        self._move(State.SUCCEEDED, Outcome.SUCCEEDED, **{**reached, "result": came_out})
+
+    def stop(self, to: State, reason: str) -> None:
+        """Stopped because somebody wanted it."""
+        changes: dict[str, Any] = {} if to == State.CANCELLED else {"progress": {}}
+        self._move(to, None, reason=reason, **changes, **self._reached(keep_weights=to == State.CANCELLED))
+
+    def fail(self, error: dict[str, Any]) -> None:
+        """For good, unless a fault of the machine may pass."""
+        if later := self._when_to_try_again(error):
+            again = {"not_before": later, "progress": {}}
+            reason = f"{error['message']} It is tried again by itself."
+            self._move(State.QUEUED, Outcome.FAILED, error, reason=reason, **again, **self._reached())
+        elif self.ending.findings:
+            refused = {"error": error, "result": {**self.job.result, "findings": self.ending.findings}}
+            self._move(State.REFUSED, Outcome.REFUSED, error, reason=error["message"], **refused)
+        else:
+            self._fail(error, Outcome.FAILED)
+
+    def crash(self) -> None:
+        """Nobody wanted it, and the trainer gave no reason."""
+        finding = died(self.ending.exit_code)
+        outcome = Outcome.LOST if self.ending.exit_code is None else Outcome.CRASHED
+        earlier = Attempt.objects.filter(job=self.job, number__lt=self.job.attempt)
+        furthest = earlier.aggregate(step=Max("last_step"))["step"] or 0
+        crashes = 0 if self.progress.step > furthest else self.job.crashes + 1
+        if crashes >= MOST_CRASHES:
+            self._fail(gave_up(finding, crashes, furthest).as_dict(), outcome)
+            return
+        reason = f"{finding.message} {_goes_on(self.step)}"
+        changes = {"crashes": crashes, "progress": {}, **self._reached()}
+        self._move(State.QUEUED, outcome, finding.as_dict(), reason=reason, **changes)
+
+    def _fail(self, error: dict[str, Any], outcome: Outcome) -> None:
+        reached = self._reached(keep_weights=True)
+        self._move(State.FAILED, outcome, error, reason=error["message"], **{"error": error, **reached})
+
+    def _when_to_try_again(self, error: dict[str, Any]) -> datetime | None:
+        if self.ending.not_before:
+            return datetime.fromisoformat(self.ending.not_before)
+        if error["code"] not in MACHINE_FAULTS:
+            return None
+        faults = _faults_in_a_row(self.job)
+        pause = min(FIRST_PAUSE * 2**faults, LONGEST_PAUSE)
+        return timezone.now() + pause if faults + 1 < MOST_FAULTS else None
+
+    def _reached(self, *, keep_weights: bool = False) -> dict[str, Any]:
+        """How far the job came, and what is known of it; with what it has learnt by its last checkpoint."""
+        result = {**self.job.result, **self.progress.result}
+        if keep_weights:
+            with suppress(OSError):  # a full disk: the checkpoint stays where it is
+                result |= partial_result(self.job)
+        total = self.progress.total_steps or self.job.total_steps
+        metrics = self.progress.metrics or self.job.metrics
+        return {"step": self.step, "total_steps": total, "metrics": metrics, "result": result}
+
+    def _move(self, to: State, outcome: Outcome | None, why: dict[str, Any] | None = None, **changes: Any) -> None:
+        """`why` is kept with the attempt; the job itself has an error only when it is not tried again."""
+        ended = {"exit_code": self.ending.exit_code, "last_step": self.progress.step or None, "error": why}
+        move(self.job, to, ended={**ended, **({"outcome": outcome} if outcome else {})}, **changes)
 
 
-def fail(job: Job, error: dict[str, Any], **changes: Any) -> None:
-    move(job, State.FAILED, reason=error["message"], error=error, **changes)
+def _faults_in_a_row(job: Job) -> int:
+    """Attempts before this one that ended for a fault of the machine, up to the last that did not."""
+    errors = Attempt.objects.filter(job=job, number__lt=job.attempt).order_by("-number").values_list("error", flat=True)
+    faults = 0
+    for error in errors[:MOST_FAULTS]:
+        if error is None or error["code"] not in MACHINE_FAULTS:
+            break
+        faults += 1
+    return faults
 
 
-def _succeed(job: Job, progress: Progress, result: dict[str, Any]) -> None:
-    reached = _reached(job, progress)
-    came_out = {**reached["result"], **result}
-    came_out["predicted"] = predicted(job.facts, came_out)
-    move(job, State.SUCCEEDED, **{**reached, "result": came_out})
-
-
-def _reached(job: Job, progress: Progress) -> dict[str, Any]:
-    """How far the attempt came, and what is known of it."""
-    return {
-        "step": progress.step,
-        "total_steps": progress.total_steps,
-        "metrics": progress.metrics,
-        "result": {**job.result, **progress.result},
-    }
+def _goes_on(step: int) -> str:
+    return "It goes on by itself from its last checkpoint." if step else "It is started again by itself."
 
 
 def died(exit_code: int | None) -> Finding:
     """Why a trainer is gone that said nothing about it."""
     if exit_code is None:
-        return _failure("run.machine-stopped", "The machine stopped while this job was training. Retry the job.")
+        return _failure("run.machine-stopped", "The machine stopped, or was cut off, while this job was on it.")
     if exit_code < 0 or exit_code == 128 + signal.SIGTERM:
         name = signal.Signals(-exit_code).name if exit_code < 0 else "SIGTERM"
         return _failure(
             "run.killed",
             f"The training process was ended from outside ({name}), which mostly means that the machine ran out of "
-            "memory or was shut down. Retry the job; if it happens again, halve the batch size.",
+            "memory.",
         )
+    return _failure("run.ended-silently", f"The training process ended with code {exit_code} and gave no reason.")
+
+
+def gave_up(finding: Finding, times: int, step: int) -> Finding:
+    """The last word on a job that dies again and again at the same place."""
+    where = f"any further than step {step}" if step else "as far as the first step"
     return _failure(
-        "run.ended-silently",
-        f"The training process ended with code {exit_code} and gave no reason. Its log has the last lines.",
+        finding.code,
+        f"{finding.message} That happened {times} times in a row without the job getting {where}, so it is not tried "
+        "again. The log of each attempt has its last lines. If memory ran out, halve the batch size; then retry it.",
     )
 
 

@@ -28,6 +28,11 @@ def starts_again(event: Event) -> str:
     return next((str(each["message"]) for each in event.get("findings", ()) if each["code"] == SMALLER_BATCH), "")
 
 
+def resumed_at(event: Event) -> int | None:
+    """The step of the checkpoint that a trainer goes on from, when it says so."""
+    return event["step"] if event.get("event") == "resumed" else None
+
+
 class Progress:
     """Folds events, one after the other, into values of the job's row."""
 
@@ -49,6 +54,8 @@ class Progress:
             case "prepared":
                 self.total_steps = event.get("total_steps")
                 self.result |= {name: event[name] for name in PREPARED if name in event}
+            case "resumed":
+                self.step = event["step"]
             case "step":
                 self._add_step(event)
             case "findings":

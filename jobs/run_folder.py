@@ -1,4 +1,4 @@
-"""The folder of one attempt: what lies in it, and the lock that tells whether anything lives there."""
+"""The folder of one attempt: what lies in it, and the lock of its job that tells whether anything lives there."""
 
 from __future__ import annotations
 
@@ -18,18 +18,38 @@ MOST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Names of the files of an attempt. The trainer is given the folder; the last four hold what it says and makes."""
+    """Names of the files of an attempt, which lie in a folder of the attempt's number in that of its job.
+
+    The trainer is given the folder. No attempt writes into the folder of another.
+    """
 
     path: Path
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor and its trainer; the kernel lets go when both are dead."""
-        return self.path / "lock"
+        """The job's, for all its attempts. Held by shim and trainer; the kernel lets go when both are dead."""
+        return self.path.parent / "lock"
+
+    @property
+    def shim_pid(self) -> Path:
+        return self.path / "shim.pid"
 
     @property
     def trainer_pid(self) -> Path:
         return self.path / "trainer.pid"
+
+    @property
+    def shim_log(self) -> Path:
+        return self.path / "shim.log"
+
+    @property
+    def lease(self) -> Path:
+        return self.path / folder.LEASE_FILE
+
+    @property
+    def ending_file(self) -> Path:
+        """How the shim saw it end, written before the database is told."""
+        return self.path / "ending.json"
 
     @property
     def run_file(self) -> Path:
@@ -83,10 +103,11 @@ class RunFolder:
 
     def result(self) -> dict[str, Any] | None:
         """What the trainer wrote as its last act; None when it did not come so far."""
-        try:
-            return _parsed(self.result_file.read_bytes())
-        except FileNotFoundError:
-            return None
+        return _read(self.result_file)
+
+    def ending(self) -> dict[str, Any] | None:
+        """How its shim saw it end; None when no shim lived to see that."""
+        return _read(self.ending_file)
 
     def log_tail(self, most_bytes: int) -> str:
         try:
@@ -103,16 +124,26 @@ def hold(run_folder: RunFolder) -> int | None:
     return hold_file(run_folder.lock)
 
 
-def hold_file(lock: Path) -> int | None:
+def hold_file(lock: Path, mode: int = 0o600) -> int | None:
     """Take a lock: its descriptor, or None when somebody alive holds it. The kernel takes it back at their death."""
     lock.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, mode)
+    except PermissionError:  # another account's: may be held all the same
+        descriptor = os.open(lock, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return _parsed(path.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def _parsed(line: bytes) -> Event | None:

@@ -32,6 +32,7 @@ from .models import (
     State,
     Transition,
 )
+from .partial import partial_result
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report, Severity
@@ -249,7 +250,8 @@ def cancel(*, job: Job, by: User) -> Job:
         job.refresh_from_db()
         if job.state in (State.QUEUED, State.CHECKING, State.PAUSED):
             reason = "Cancelled while it waited." if job.attempt else "Cancelled before it started."
-            if move(job, State.CANCELLED, by=by, reason=reason):
+            kept = {"result": {**job.result, **partial_result(job)}} if job.attempt else {}
+            if move(job, State.CANCELLED, by=by, reason=reason, **kept):
                 return job
         asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE).update(cancel_requested=True)
     job.refresh_from_db()

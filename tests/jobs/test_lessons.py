@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import html
-import os
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
-from jobs import attempt as attempt_module
-from jobs.attempt import Attempt
+from jobs import shim
+from jobs.engines.local import LocalEngine
 from jobs.models import Job, State
 from jobs.rulebook import read
-from jobs.run_folder import RunFolder, hold
+from jobs.run_folder import RunFolder
 from jobs.services import claim
+from jobs.shim import Shim
 from tests.make import make_client, make_dataset, make_job, make_model, make_spec, make_user
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ GPT2 = {"model.name": "house/gpt2", "data.strategy": "standard"}
 
 @pytest.fixture(autouse=True)
 def _models(monkeypatch):
-    monkeypatch.setattr(attempt_module, "ring", lambda: None)
+    monkeypatch.setattr(shim, "ring", lambda: None)
     make_model()
     make_model("house/gpt2", family="GPT-2", chat=False)
 
@@ -57,9 +57,8 @@ def refused_by_the_worker(spec):
     job = make_job(spec=read(spec).spec(), dataset=None)
     claim(job, "here", [0])
     job.refresh_from_db()
-    lock = hold(RunFolder(job.run_dir))
-    Attempt(job, lock).run()
-    os.close(lock)
+    job.run_dir.mkdir(parents=True)
+    Shim(job, [], LocalEngine()).run()
     job.refresh_from_db()
     assert job.state == State.REFUSED and not RunFolder(job.run_dir).run_file.exists()
     return job.error

@@ -1,10 +1,24 @@
-"""What is told of a trainer that said nothing about its own end."""
+"""What becomes of a job when an attempt has ended: tried again, put off, given up, kept."""
 
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
-from jobs.outcomes import died
+from jobs.metrics import curve
+from jobs.models import Job, State
+from jobs.outcomes import conclude, died
+from jobs.run_folder import RunFolder
+from jobs.services import cancel, claim, pause, resume
+from tests.jobs.attempts import again, hurry, make_claimed, run
+from tests.make import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch):
+    hurry(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -28,3 +42,92 @@ def test_the_signal_that_ended_it_is_named() -> None:
 
 def test_the_exit_code_is_named_when_there_was_no_signal() -> None:
     assert "code 2" in died(2).message
+
+
+def test_a_trainer_that_was_killed_goes_on_from_its_last_checkpoint(monkeypatch):
+    job = run(make_claimed(), "dies before step 3", monkeypatch)
+    assert (job.state, job.step, job.crashes, job.slots) == (State.QUEUED, 2, 0, [])
+    assert "SIGKILL" in job.transitions.last().reason and "goes on" in job.transitions.last().reason
+    job = again(job, "trains", monkeypatch)
+    assert (job.state, job.step) == (State.SUCCEEDED, 4)
+    assert "Resumed at step 2." in [step.reason for step in job.transitions.all()]
+    first, second = job.attempts.all()
+    assert (first.outcome, first.exit_code, first.last_step, first.error["code"]) == ("crashed", -9, 2, "run.killed")
+    assert (second.outcome, second.first_step, second.last_step, second.error) == ("succeeded", 2, 4, None)
+
+
+def test_a_curve_goes_on_where_the_next_attempt_does(monkeypatch):
+    job = again(run(make_claimed(), "dies before step 3", monkeypatch), "trains", monkeypatch)
+    assert [(point["step"], point["loss"]) for point in curve(job, 100)] == [(1, 2.5), (2, 2.0), (3, 1.5), (4, 1.0)]
+
+
+def test_three_crashes_that_come_no_further_are_the_end_and_keep_what_was_learnt(monkeypatch):
+    job = run(make_claimed(), "dies before step 3", monkeypatch)
+    for crashes in (1, 2):
+        job = again(job, "dies before step 3", monkeypatch)
+        assert (job.state, job.crashes) == (State.QUEUED, crashes)
+    job = again(job, "dies before step 3", monkeypatch)
+    assert (job.state, job.attempts.count()) == (State.FAILED, 4)
+    assert "3 times in a row without the job getting any further than step 2" in job.error["message"]
+    assert job.result["partial"] == {"step": 2}
+    assert (RunFolder(job.run_dir).output / "adapter.bin").read_text() == "weights of step 2"
+
+
+def test_a_crash_that_came_further_counts_from_the_beginning(monkeypatch):
+    job = run(make_claimed(), "dies before step 1", monkeypatch)
+    assert job.crashes == 1
+    assert again(job, "dies before step 3", monkeypatch).crashes == 0
+
+
+def test_a_job_that_never_takes_a_step_says_so(monkeypatch):
+    job = run(make_claimed(), "dies before step 1", monkeypatch)
+    for _ in range(2):
+        job = again(job, "dies before step 1", monkeypatch)
+    assert "as far as the first step" in job.error["message"]
+
+
+def test_a_paused_job_goes_on_from_its_checkpoint(monkeypatch):
+    job = run(make_claimed(), "dies before step 3", monkeypatch)
+    job = resume(job=pause(job=job, by=make_user()), by=make_user())
+    assert again(job, "trains", monkeypatch).attempts.last().first_step == 2
+
+
+def test_a_waiting_job_that_was_on_a_machine_keeps_what_it_has_learnt_when_it_is_cancelled(monkeypatch):
+    job = cancel(job=run(make_claimed(), "dies before step 3", monkeypatch), by=make_user())
+    assert (job.state, job.result["partial"]) == (State.CANCELLED, {"step": 2})
+    assert [each["name"] for each in job.result["artifacts"]] == ["adapter.bin"]
+
+
+def test_a_fault_of_the_machine_waits_longer_each_time_and_not_for_ever(monkeypatch):
+    job, waits = run(make_claimed(), "fills the disk", monkeypatch), []
+    for _ in range(9):
+        assert job.state == State.QUEUED and "tried again by itself" in job.transitions.last().reason
+        waits.append(round((job.not_before - timezone.now()).total_seconds() / 60))
+        job = again(job, "fills the disk", monkeypatch)
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 30, 30]
+    assert (job.state, job.error["code"]) == (State.FAILED, "trainer.disk-full")
+
+
+def test_concluding_twice_changes_nothing(monkeypatch):
+    job = make_claimed()
+    stale = Job.objects.get(pk=job.pk)
+    job = run(job, "fails", monkeypatch)
+    conclude(stale)
+    conclude(Job.objects.get(pk=job.pk))
+    job.refresh_from_db()
+    assert (job.state, job.transitions.count(), job.attempts.count()) == (State.FAILED, 4, 1)
+
+
+def test_an_earlier_attempt_concludes_nothing_of_a_later_one(monkeypatch):
+    job = run(make_claimed(), "dies before step 3", monkeypatch)
+    stale = Job.objects.get(pk=job.pk)
+    assert claim(job, "here", [0])
+    conclude(stale)
+    job.refresh_from_db()
+    assert (job.state, job.attempt) == (State.PREPARING, 2)
+
+
+def test_what_is_learnt_by_a_damaged_checkpoint_is_not_kept(monkeypatch):
+    job = run(make_claimed(), "dies before step 3", monkeypatch)
+    (RunFolder(job.run_dir).checkpoints / "checkpoint-2" / "adapter.bin").write_text("half")
+    assert cancel(job=job, by=make_user()).result["partial"] == {"step": 1}

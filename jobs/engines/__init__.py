@@ -1,0 +1,1 @@
+"""What runs jobs: so far this machine itself."""

@@ -1,0 +1,43 @@
+"""What a job that was stopped has learnt by its last checkpoint: kept as its output."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .models import Job
+from .run_folder import RunFolder
+from .trainer.checkpoints import Checkpoint, last_complete
+
+
+def checkpoint_stores(job: Job, before: int | None = None) -> list[Path]:
+    """The folders of checkpoints of all attempts, or those before attempt `before`, the newest attempt first."""
+    newest = job.attempt if before is None else before - 1
+    stores = (RunFolder(job.run_dir.with_name(str(number))).checkpoints for number in range(newest, 0, -1))
+    return [store for store in stores if store.is_dir()]
+
+
+def partial_result(job: Job) -> dict[str, Any]:
+    """Lay the weights of the last checkpoint into the output, and list them as a result does; empty without any."""
+    checkpoint = last_complete(checkpoint_stores(job))
+    if checkpoint is None:
+        return {}
+    _lay_out(checkpoint, RunFolder(job.run_dir).output)
+    return {"artifacts": checkpoint.artifacts, "partial": {"step": checkpoint.step}}
+
+
+def _lay_out(checkpoint: Checkpoint, output: Path) -> None:
+    """Linked, so that it takes no room; the checkpoint may then be deleted."""
+    aside = output.with_name(f"{output.name}.partial-{os.getpid()}")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for each in checkpoint.artifacts:
+        source, target = checkpoint.folder / each["name"], aside / each["name"]
+        try:
+            os.link(source, target)
+        except OSError:  # a file system without links
+            shutil.copyfile(source, target)
+    shutil.rmtree(output, ignore_errors=True)  # of a trainer that was killed before it told its result
+    aside.rename(output)
