@@ -183,6 +183,10 @@ REST_FRAMEWORK = {
 KNOX_TOKEN_MODEL = "finetune_site.ApiToken"  # noqa: S105
 MIGRATION_MODULES = {"knox": None}  # they would make a table for its own tokens, which nothing uses
 SPECTACULAR_SETTINGS = {
+    "ENUM_NAME_OVERRIDES": {
+        "DownloadStateEnum": "models_catalog.models.Download.State",
+        "JobStateEnum": "jobs.models.State",
+    },
     "TITLE": "Foretune",
     "DESCRIPTION": "Check, start, follow and fetch fine-tuning jobs. Every error has `message` and `findings`.",
     "VERSION": "1",
