@@ -18,6 +18,7 @@ from datasets_app.accounting import forget_old
 from datasets_app.resumable import forget_abandoned
 from datasets_app.retention import delete_unused
 from jobs.models import Rehearsal, Trial
+from jobs.run_retention import tidy_runs
 
 logger = logging.getLogger(__name__)
 
@@ -103,4 +104,5 @@ CHORES = (
     forget_old_rehearsals,
     forget_old,
     delete_unused,
+    tidy_runs,
 )
