@@ -254,7 +254,8 @@ class History:
         with connection.cursor() as cursor:
             for sql in connection.ops.sequence_reset_sql(no_style(), list(seeded)):
                 cursor.execute(sql)
-            cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+            may_vacuum = connection.vendor == "postgresql" and not connection.in_atomic_block
+            cursor.execute("VACUUM ANALYZE" if may_vacuum else "ANALYZE")
 
 
 @dataclass

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def seeded(monkeypatch):
     monkeypatch.setattr(seeding, "JOBS_AT_ONCE", 50)
-    monkeypatch.setattr(seeding.History, "_tidy", lambda self, models: None)  # vacuums, which no transaction allows
     seeding.History(jobs=120, metrics=12_000, say=lambda text: None).write()
 
 

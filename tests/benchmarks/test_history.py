@@ -1,0 +1,208 @@
+"""What pages and calls cost with a long history: each asked for again and again, every time for something else.
+
+`FORETUNE_BENCH_JOBS` says how long (default 5,000, with fifty points a job); `FORETUNE_BENCH_DATABASE` names a
+PostgreSQL database that `manage.py seed_history` has filled, which is then measured as it is. "ours" is what the
+processor was busy for in this process, on average; the database's own work comes on top.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import dj_database_url
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.db import connection, connections
+from django.db.models import Count, Max
+from django.test import Client
+
+from datasets_app.models import Dataset
+from jobs import queueing
+from jobs.metrics import POINTS_A_BATCH
+from jobs.models import ON_A_MACHINE, Job, MetricBatch, State
+from jobs.seeding import History
+from models_catalog.models import BaseModel
+from tests.benchmarks.test_check import share
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.django_db]
+GIVEN = os.environ.get("FORETUNE_BENCH_DATABASE", "")
+JOBS = int(os.environ.get("FORETUNE_BENCH_JOBS", "5000"))
+ROUNDS = int(os.environ.get("FORETUNE_BENCH_ROUNDS", "40"))
+GOAL = 150.0
+Ask = Callable[[], object]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: Any) -> None:
+    if not GIVEN:
+        request.getfixturevalue("django_db_setup")  # the one that this stands before
+        return
+    with django_db_blocker.unblock():
+        connections["default"].close()
+        connections["default"].settings_dict.update(dj_database_url.parse(GIVEN))
+
+
+class World:
+    """What there is to ask for, and by whom."""
+
+    def __init__(self) -> None:
+        self.lot = random.Random(7)  # noqa: S311
+        self.last = Job.objects.aggregate(last=Max("pk"))["last"]
+        busiest = Job.objects.filter(pk__gt=self.last - 5000).values("owner").annotate(n=Count("pk")).order_by("-n")
+        self.person = self.logged_in(User.objects.get(pk=busiest[0]["owner"]))
+        self.admin = self.logged_in(User.objects.create_superuser("bench-admin"))
+        self.models = list(BaseModel.objects.filter(jobs__pk__gt=self.last - 5000).distinct().values_list("pk", "name"))
+        self.datasets = list(Dataset.objects.filter(owner=busiest[0]["owner"]).values_list("pk", flat=True))
+        longest = (
+            MetricBatch.objects.filter(level=0, number__gt=0).order_by("-number")[:5000].values_list("job", flat=True)
+        )
+        self.long_runs = list(dict.fromkeys(longest))[:5] or [self.last // 2]
+        self.own_jobs = Job.objects.filter(owner=busiest[0]["owner"]).count()
+
+    def logged_in(self, user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    def any_job(self) -> int:
+        return self.lot.randint(1, self.last - 200)
+
+    def word(self) -> str:
+        return self.lot.choice(("legal", "garden letters", "SmolLM2", "kitchen", "on medical", "qwen", "tickets 3"))
+
+    def number(self) -> str:
+        return str(self.any_job())
+
+    def nonsense(self) -> str:
+        return "".join(self.lot.choices("bcdfghjklmnpqrstvwxz", k=6))
+
+
+@pytest.fixture
+def world() -> World:
+    if not GIVEN:
+        History(JOBS, JOBS * 50, say=print).write()
+    cache.clear()
+    return World()
+
+
+def test_pages_and_calls(world: World) -> None:
+    print(f"\n{connection.vendor}: {world.last} jobs")
+    missed = [name for name, ask in asked(world).items() if not holds(name, ask)]
+    assert not missed, f"These took longer than {GOAL} ms: {missed}"
+
+
+def asked(world: World) -> dict[str, Ask]:
+    lot, models = world.lot, world.models
+    states = [str(each) for each in State]
+
+    def get(client: Client, address: Callable[[], str]) -> Ask:
+        def ask() -> object:
+            answer = client.get(address())
+            assert answer.status_code == 200, (address(), answer.status_code)
+            return answer.content if not answer.streaming else b"".join(answer)
+
+        return ask
+
+    def of(client: Client, title: str, **addresses: Callable[[], str]) -> dict[str, Ask]:
+        return {f"{title}: {name.replace('_', ' ')}": get(client, address) for name, address in addresses.items()}
+
+    def listed(client: Client, title: str) -> dict[str, Ask]:
+        return of(
+            client,
+            title,
+            newest=lambda: "/jobs/",
+            any_page=lambda: f"/jobs/?page={lot.randint(1, 500)}",
+            state=lambda: f"/jobs/?state={lot.choice(states)}",
+            method=lambda: f"/jobs/?method={lot.choice(['sft', 'dpo'])}",
+            model=lambda: f"/jobs/?model={lot.choice(models)[0]}",
+            all_filters=lambda: (
+                f"/jobs/?model={lot.choice(models)[0]}&state={lot.choice(states)}&method=dpo&search={world.word()}"
+            ),
+            search_for_a_word=lambda: f"/jobs/?search={world.word()}",
+            search_for_one=lambda: f"/jobs/?search={world.number()}",
+            search_for_nothing=lambda: f"/jobs/?search={world.nonsense()}",
+            order=lambda: f"/jobs/?sort={lot.choice(['', '-'])}{lot.choice(['name', 'state', 'created_at', 'model'])}",
+            order_and_filter=lambda: f"/jobs/?sort={lot.choice(['name', '-state'])}&model={lot.choice(models)[0]}",
+        )
+
+    def called(client: Client, title: str, most: int) -> dict[str, Ask]:
+        columns = ["created_at", "started_at", "finished_at", "name", "state"]
+        return of(
+            client,
+            title,
+            newest=lambda: "/api/v1/jobs/",
+            two_hundred=lambda: "/api/v1/jobs/?page_size=200",
+            any_page=lambda: f"/api/v1/jobs/?page={lot.randint(1, min(400, most // 25))}",
+            state=lambda: f"/api/v1/jobs/?state={lot.choice(states)}",
+            states_and_method=lambda: f"/api/v1/jobs/?state=failed&state=refused&method={lot.choice(['sft', 'dpo'])}",
+            model=lambda: f"/api/v1/jobs/?model={lot.choice(models)[1]}",
+            all_filters=lambda: f"/api/v1/jobs/?model={lot.choice(models)[1]}&state={lot.choice(states)}&method=sft",
+            search_for_a_word=lambda: f"/api/v1/jobs/?search={lot.choice(['legal', 'garden', 'tickets 3', 'qwen'])}",
+            search_for_one=lambda: f"/api/v1/jobs/?search={world.number()}",
+            search_for_nothing=lambda: f"/api/v1/jobs/?search={world.nonsense()}",
+            order=lambda: f"/api/v1/jobs/?ordering={lot.choice(['', '-'])}{lot.choice(columns)}",
+        )
+
+    return {
+        **listed(world.admin, "page of jobs, staff"),
+        **listed(world.person, "page of jobs, busiest person"),
+        **called(world.admin, "API, staff", world.last),
+        **called(world.person, "API, busiest person", world.own_jobs),
+        **of(
+            world.admin,
+            "one job",
+            api_pages_far_back=lambda: f"/api/v1/jobs/?page={lot.randint(1, world.last // 25)}",
+            page=lambda: f"/jobs/{world.any_job()}/",
+            live_news=lambda: f"/jobs/{world.any_job()}/events/",
+            api=lambda: f"/api/v1/jobs/{world.any_job()}/",
+            metrics=lambda: f"/api/v1/jobs/{world.any_job()}/metrics/",
+            metrics_of_the_longest=lambda: f"/api/v1/jobs/{lot.choice(world.long_runs)}/metrics/",
+            every_point=lambda: (
+                f"/api/v1/jobs/{lot.choice(world.long_runs)}/metrics/?after_step={lot.randint(0, POINTS_A_BATCH * 99)}"
+            ),
+        ),
+        **of(
+            world.admin,
+            "admin",
+            list=lambda: "/admin/jobs/job/",
+            any_page=lambda: f"/admin/jobs/job/?p={lot.randint(1, 50)}",
+            state=lambda: f"/admin/jobs/job/?state__exact={lot.choice(states)}",
+            search=lambda: f"/admin/jobs/job/?q={lot.choice([world.word(), world.number(), world.nonsense()])}",
+            order=lambda: f"/admin/jobs/job/?o={lot.choice(['1', '-1', '2', '4', '7', '-9'])}",
+            job=lambda: f"/admin/jobs/job/{world.any_job()}/change/",
+        ),
+        **of(
+            world.person,
+            "other pages",
+            front=lambda: "/",
+            queue=lambda: "/queue/",
+            new_job=lambda: "/jobs/new",
+            dataset=lambda: f"/datasets/{lot.choice(world.datasets)}/",
+        ),
+        "queue: next jobs": partial(queueing.in_order),
+        "queue: on machines": lambda: list(Job.objects.filter(state__in=ON_A_MACHINE)),
+    }
+
+
+def holds(name: str, ask: Ask) -> bool:
+    ask()  # templates and imports are read once
+    began = time.process_time()
+    taken = sorted(milliseconds(ask) for _ in range(ROUNDS))
+    ours = round((time.process_time() - began) * 1000 / ROUNDS, 1)
+    p95 = share(taken, 0.95)
+    line = {"name": f"history, {name}", "ours": ours, "unit": "ms", "p50": share(taken, 0.5), "p95": p95, "goal": GOAL}
+    print(json.dumps({**line, "holds": p95 < GOAL}))
+    return p95 < GOAL
+
+
+def milliseconds(ask: Ask) -> float:
+    began = time.perf_counter()
+    ask()
+    return (time.perf_counter() - began) * 1000
