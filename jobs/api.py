@@ -71,12 +71,7 @@ class OwnJobs(GenericAPIView[Job]):
     queryset = Job.objects.none()  # for the schema alone
 
     def get_queryset(self) -> QuerySet[Job]:
-        return (
-            Job.objects.visible_to(asking(self.request))
-            .select_related("owner", "rehearsal")
-            .prefetch_related("places")
-            .defer("facts")
-        )
+        return Job.objects.visible_to(asking(self.request)).select_related("owner", "rehearsal").defer("facts")
 
 
 class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job]):
@@ -85,7 +80,13 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
     filterset_class = ApiFilter
     search_fields = ("name",)
     ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
+
     equal_rows: ClassVar = {"state": ["-created_at", "-pk"]}
+
+    def get_queryset(self) -> QuerySet[Job]:
+        """Facts are large, and only of interest for one job."""
+        jobs = super().get_queryset().prefetch_related("places")
+        return jobs if self.action == "list" else jobs.defer(None)
 
     @extend_schema(request=JobRequest, responses={200: ReviewSerializer, 400: ProblemSerializer})
     @action(detail=False, methods=["post"], pagination_class=None, filterset_class=None)

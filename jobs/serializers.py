@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from finetune_site.problems import problem
 
 from .fields import Field, spec_fields
+from .foresight import foresight
 from .models import Job, OnUnrehearsed, OnWarning, Outcome, State, Trial
 from .rulebook import Severity, read
 from .rulebook.reading import shown
@@ -179,6 +180,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     metrics = serializers.DictField(help_text="The latest of each: loss, learning_rate, …")
     progress = serializers.DictField(help_text="What is being done now: text, fraction, eta_seconds.")
     error = FindingSerializer(allow_null=True)
+    foresight = serializers.SerializerMethodField(
+        help_text="Whether a check could have known before the start why it failed; empty: none knows. In lists null."
+    )
     artifacts = serializers.SerializerMethodField()
     result = serializers.DictField(help_text="What came out: rows used, metrics, versions.")
     slots = serializers.ListField(child=serializers.IntegerField(), help_text="Numbers of the GPUs it holds.")
@@ -195,7 +199,8 @@ class JobSerializer(serializers.ModelSerializer[Job]):
             "id", "name", "owner", "state", "spec", "findings", "confirmed_at", "created_at", "started_at",
             "finished_at", "attempt", "machine", "slots", "processes", "priority", "queue", "not_before",
             "silent_since", "pause_requested", "cancel_requested", "retry_of", "continued_from", "step", "total_steps",
-            "metrics", "progress", "error", "artifacts", "result", "on_warning", "on_unrehearsed", "rehearsal",
+            "metrics", "progress", "error", "foresight", "artifacts", "result", "on_warning", "on_unrehearsed",
+            "rehearsal",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -203,6 +208,9 @@ class JobSerializer(serializers.ModelSerializer[Job]):
     def get_spec(self, job: Job) -> dict[str, Any]:
         spec: dict[str, Any] = job.spec
         return spec
+
+    def get_foresight(self, job: Job) -> str | None:
+        return None if "facts" in job.get_deferred_fields() else foresight(job)
 
     @extend_schema_field(ArtifactSerializer(many=True))
     def get_artifacts(self, job: Job) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from finetune_site.people import PersonRequest
 from .artifact_files import artifact_path, send_all, send_file
 from .display import rows
 from .filters import PageFilter
+from .foresight import foresight
 from .models import Job
 from .predicted import compared, retried
 from .shown_attempts import shown_attempts
@@ -47,6 +48,7 @@ def detail(request: PersonRequest, pk: int) -> HttpResponse:
         "transitions": job.transitions.select_related("by"),
         "findings": [stored_finding(finding) for finding in job.findings],
         "error": stored_finding(job.error) if job.error else None,
+        "foresight": foresight(job),
         "fixes": fix_links(job),
         "artifacts": job.result.get("artifacts", []),
         "rehearsal": rehearsal_of(job),
