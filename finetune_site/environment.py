@@ -52,6 +52,12 @@ def _database(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
+        raise ValueError
+    return value.rstrip("/")
+
+
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -89,6 +95,7 @@ Folders = Annotated[tuple[Path, ...], NoDecode, _split(":"), "folders separated 
 Rate = Annotated[str, AfterValidator(_rate), "a number of calls by period, such as 600/min (sec, min, hour or day)"]
 DatabaseUrl = Annotated[str, AfterValidator(_database), "postgresql://user:password@host:5432/name, or empty"]
 PlainName = Annotated[str, AfterValidator(_plain_name), "1–80 letters, digits, dots, dashes or underscores"]
+Address = Annotated[str, AfterValidator(_address), "an address such as https://hub.example.org"]
 TimeZone = Annotated[str, AfterValidator(_time_zone), "a time zone such as UTC or Europe/Berlin"]
 Folder = Annotated[Path, "a folder"]
 CacheFolder = Annotated[Path | None, AfterValidator(_made), "a folder that exists or can be made, or empty"]
@@ -160,6 +167,11 @@ class Environment(BaseSettings):
         (), description="From where programs may read them without: 127.0.0.1 or 10.0.0.0/8, say. Empty: nowhere."
     )
     offline: bool = Field(False, validation_alias="HF_HUB_OFFLINE", description="Never reach the model hub.")
+    hub_endpoint: Address = Field(
+        "https://huggingface.co",
+        validation_alias="HF_ENDPOINT",
+        description="Address of the model hub, or of a mirror.",
+    )
     hub_cache: CacheFolder = Field(
         None,
         validation_alias="HF_HUB_CACHE",

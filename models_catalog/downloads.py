@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -25,6 +25,7 @@ from .models import BaseModel, Download
 from .refusals import refuse
 
 Heard = Callable[[Download], None]
+AFTER_A_CANCEL = timedelta(minutes=1)
 TICK_EVERY = 3.0
 """Seconds: whoever waits for a download sees to it himself, should nobody tick."""
 
@@ -166,12 +167,12 @@ def bring_model(model: BaseModel, revision: str | None, by: User | None, heard: 
 
 
 def _brought(download: Download, folder: Path | None) -> Path:
-    """Where it lies now. One that somebody cancelled is fetched again when the job is started again."""
+    """Where it lies now. Raises `Problem`; whoever waits for one that somebody cancelled may ask for another later."""
     if folder is not None:
         return folder
-    if download.error:
-        raise refuse(finding_of(download))
-    raise refuse(refusals.cancelled(download.model.name))
+    if download.state == Download.State.CANCELLED:
+        raise ComesLater(refusals.cancelled(download.model.name), timezone.now() + AFTER_A_CANCEL)
+    raise refuse(finding_of(download))
 
 
 def _later(download: Download) -> ComesLater:

@@ -191,8 +191,8 @@ def hub_refuses(name: str, status: int) -> Finding:
     return error(
         "refused",
         MODEL,
-        f"The hub refused to give {name} and answered {status}. Ask whoever runs this portal whether HF_ENDPOINT and "
-        "the proxy are right.",
+        f"The hub refused to give {name} and answered {status}. Ask whoever runs this portal whether "
+        f"{variable('hub_endpoint')} and the proxy are right.",
     )
 
 
@@ -227,7 +227,7 @@ def no_digest(name: str, file: str) -> Finding:
         "no-digest",
         MODEL,
         f"The hub does not say what {file} of {name} must contain, so it could not be checked. Ask whoever runs this "
-        "portal whether HF_ENDPOINT is an address of the hub.",
+        f"portal whether {variable('hub_endpoint')} is an address of the hub.",
     )
 
 
@@ -251,7 +251,10 @@ def keeps_dying(name: str, times: int) -> Finding:
 
 def cancelled(name: str) -> Finding:
     return error(
-        "cancelled", MODEL, f"The download of {name} was cancelled. Start the job again to have the model fetched."
+        "cancelled",
+        MODEL,
+        f"The download of {name} was cancelled. The job fetches it again when its turn comes; cancel the job if it is "
+        "not wanted.",
     )
 
 

@@ -247,8 +247,8 @@ def test_a_failure_is_the_jobs_failure(model: BaseModel) -> None:
     assert [finding.as_dict()["code"] for finding in failed.value.findings] == [FINDING["code"]]
 
 
-def test_a_cancelled_download_is_said_to_be_cancelled(model: BaseModel) -> None:
-    with pytest.raises(Problem, match="cancelled"):
+def test_a_download_that_somebody_cancelled_lets_the_job_go_back(model: BaseModel) -> None:
+    with pytest.raises(ComesLater, match="was cancelled"):
         wait_for(model, {"state": "cancelled"})
 
 
