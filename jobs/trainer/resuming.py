@@ -249,13 +249,15 @@ class _Turns(TrainerCallback):
         self.trainer.go_on()
 
     def on_epoch_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """An epoch that begins draws random numbers before its first step, and does so again when it is taken up."""
         self.trainer.between_epochs = False
+        self.trainer.moment = Moment.of(self.trainer._tr_loss)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """A step of one batch is never broken off."""
         if self.trainer._agreed(self.trainer.watcher.stop.wanted):
             raise Stopped
-        if args.gradient_accumulation_steps > 1:
+        if args.gradient_accumulation_steps > 1 and self.trainer.moment is None:
             self.trainer.moment = Moment.of(self.trainer._tr_loss)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
