@@ -17,7 +17,7 @@ from trl.chat_template_utils import (
     is_chat_template_stop_token_trained,
 )
 
-from .rendering import Messages, Refused, Spans, rendered, rendered_with_tags
+from .rendering import Messages, Refused, Spans, Writer
 
 ASSISTANT = "assistant"
 
@@ -60,12 +60,15 @@ def _default(tokenizer: PreTrainedTokenizerBase) -> Any:
     return template.get("default", "") if isinstance(template, dict) else template or ""
 
 
-def with_answers(tokenizer: PreTrainedTokenizerBase, way: Way, messages: Messages, tools: Any) -> tuple[str, Spans]:
-    """The text of a conversation and where its answers stand in it. Raises `Refused` or `Inexact`."""
+def with_answers(writer: Writer, way: Way, messages: Messages, tools: Any) -> tuple[str, Spans]:
+    """The text of a conversation and where its answers stand in it. Raises `Refused` or `Inexact`.
+
+    `writer` has the template of the way.
+    """
     turns = [number for number, turn in enumerate(messages) if turn.get("role") == ASSISTANT]
     if way.how == "prefixes":
-        return _by_prefixes(tokenizer, messages, tools, [turn for turn in turns if learns(messages[turn])])
-    text, spans = rendered_with_tags(tokenizer, messages, tools, way.template)
+        return _by_prefixes(writer, messages, tools, [turn for turn in turns if learns(messages[turn])])
+    text, spans = writer.with_tags(messages, tools)
     if all(learns(messages[turn]) for turn in turns):
         return text, spans
     if len(spans) != len(turns):
@@ -79,28 +82,26 @@ def learns(turn: dict[str, Any]) -> bool:
     return weight is None or bool(weight)
 
 
-def _by_prefixes(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, tools: Any, turns: list[int]
-) -> tuple[str, Spans]:
+def _by_prefixes(writer: Writer, messages: Messages, tools: Any, turns: list[int]) -> tuple[str, Spans]:
     """An answer is what stands between the prompt that asks for it and the end of its turn."""
-    whole = rendered(tokenizer, messages, tools, waits=False)
+    whole = writer.text(messages, tools, waits=False)
     spans = []
     for turn in turns:
-        start = _shared(tokenizer, messages[:turn], tools, whole, waits=True)
+        start = _shared(writer, messages[:turn], tools, whole, waits=True)
         last = turn == len(messages) - 1
-        end = len(whole) if last else _shared(tokenizer, messages[: turn + 1], tools, whole, waits=False)
+        end = len(whole) if last else _shared(writer, messages[: turn + 1], tools, whole, waits=False)
         if end <= start:
             raise Inexact("the template leaves an answer out")
-        spans.append((start, _without_blanks(tokenizer, whole, start, end)))
+        spans.append((start, _without_blanks(writer.tokenizer, whole, start, end)))
     return whole, spans
 
 
-def _shared(tokenizer: PreTrainedTokenizerBase, begun: Messages, tools: Any, whole: str, *, waits: bool) -> int:
+def _shared(writer: Writer, begun: Messages, tools: Any, whole: str, *, waits: bool) -> int:
     """The length of a beginning of the conversation, which the whole must begin with."""
     if not begun and not waits:
         return 0
     try:
-        text = rendered(tokenizer, begun, tools, waits=waits)
+        text = writer.text(begun, tools, waits=waits)
     except Refused as refused:
         raise Inexact("the template does not render the conversation up to an answer") from refused
     if not whole.startswith(text):

@@ -16,7 +16,7 @@ from trl.data_utils import common_prefix_length, extract_prompt
 from .answers import Inexact, Way, with_answers
 from .encoding import Encoded, encode
 from .plan import Plan
-from .rendering import Refused, Spans, rendered, tools_of
+from .rendering import Refused, Spans, Writer, tools_of
 
 IGNORED = -100
 """The label of a token that is not learnt from."""
@@ -98,16 +98,16 @@ def _attempt(read: Callable[[Row], Any], example: Row) -> Any:
 
 def _reader(tokenizer: PreTrainedTokenizerBase, plan: Plan, way: Way | None) -> Callable[[Row], _Wanted]:
     end = str(tokenizer.eos_token or "")
-
-    answer, template = "completion" if plan.format == "prompt_completion" else "messages", way.template if way else None
+    answer = "completion" if plan.format == "prompt_completion" else "messages"
+    writer = Writer(tokenizer, way.template if way else None)
 
     def conversation(row: Row) -> _Wanted:
         asked, tools = row.get("prompt") or [], tools_of(row)
         messages = [*asked, *row[answer]]
-        prompt = rendered(tokenizer, asked, tools, template=template, waits=True) if asked else None
+        prompt = writer.text(asked, tools, waits=True) if asked else None
         if way is None:
-            return _Wanted(rendered(tokenizer, messages, tools, waits=False), prompt)
-        text, spans = with_answers(tokenizer, way, messages, tools)
+            return _Wanted(writer.text(messages, tools, waits=False), prompt)
+        text, spans = with_answers(writer, way, messages, tools)
         return _Wanted(text, prompt, spans)
 
     def text(row: Row) -> _Wanted:
@@ -160,7 +160,7 @@ def _pairs(tokenizer: PreTrainedTokenizerBase, plan: Plan, rows: Sequence[Row]) 
 
 
 def _pair_reader(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> Callable[[Row], tuple[str, str, str]]:
-    end = str(tokenizer.eos_token or "")
+    end, writer = str(tokenizer.eos_token or ""), Writer(tokenizer)
 
     def sides(row: Row) -> Row:
         return row if row.get("prompt") is not None else {**row, **extract_prompt(dict(row))}
@@ -169,9 +169,9 @@ def _pair_reader(tokenizer: PreTrainedTokenizerBase, plan: Plan) -> Callable[[Ro
         row, tools = sides(row), tools_of(row)
         prompt = row["prompt"]
         return (
-            rendered(tokenizer, prompt, tools, waits=True),
-            rendered(tokenizer, prompt + row["chosen"], tools, waits=False),
-            rendered(tokenizer, prompt + row["rejected"], tools, waits=False),
+            writer.text(prompt, tools, waits=True),
+            writer.text(prompt + row["chosen"], tools, waits=False),
+            writer.text(prompt + row["rejected"], tools, waits=False),
         )
 
     def text(row: Row) -> tuple[str, str, str]:

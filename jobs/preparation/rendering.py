@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError
 from transformers import PreTrainedTokenizerBase
-from transformers.utils.chat_template_utils import render_jinja_template
+from transformers.utils.chat_template_utils import (
+    _REASONING_FIELDS,
+    _alias_reasoning_fields,
+    _plain_template_data,
+    _render_with_assistant_indices,
+)
+
+from .sandbox import compiled
 
 Messages = list[dict[str, Any]]
 Spans = list[tuple[int, int]]
@@ -35,33 +42,66 @@ def tools_of(row: Mapping[str, Any]) -> Any:
     return json.loads(tools) if isinstance(tools, str) else tools
 
 
-def rendered(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, tools: Any, *, template: str | None = None, waits: bool
-) -> str:
-    """The text of a conversation; with `waits` also the beginning of the answer to come. Raises `Refused`."""
-    try:
-        text: Any = tokenizer.apply_chat_template(
-            messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=waits
-        )
-    except REFUSALS as error:
-        raise Refused(words_of(error)) from error
-    return str(text)
+class Writer:
+    """Writes conversations as a model's chat template does, or another template in its place."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str | None = None) -> None:
+        self.tokenizer, self._template = tokenizer, template
+        self._is_plain = type(tokenizer).apply_chat_template is PreTrainedTokenizerBase.apply_chat_template
+        self._names: dict[str, Any] = dict(tokenizer.special_tokens_map)
+
+    def text(self, messages: Messages, tools: Any, *, waits: bool) -> str:
+        """The text of a conversation; with `waits` also the beginning of the answer to come. Raises `Refused`."""
+        try:
+            if self._is_plain and _are_plain(messages, tools):
+                return self._compiled(tools).render(self._given(messages, tools, waits=waits))
+            text: Any = self.tokenizer.apply_chat_template(
+                messages, tools=tools, chat_template=self._template, tokenize=False, add_generation_prompt=waits
+            )
+        except REFUSALS as error:
+            raise Refused(words_of(error)) from error
+        return str(text)
+
+    def with_tags(self, messages: Messages, tools: Any) -> tuple[str, Spans]:
+        """The text, and what of it stands between the template's generation tags. Raises `Refused`."""
+        if not _are_plain(messages, tools):
+            self.text(messages, tools, waits=False)  # which is refused
+        render: Callable[..., tuple[str, list[tuple[int, int]]]] = _render_with_assistant_indices
+        try:
+            text, spans = render(self._compiled(tools), **self._given(messages, tools, waits=False))
+        except REFUSALS as error:
+            raise Refused(words_of(error)) from error
+        return text, [(start, end) for start, end in spans]
+
+    def _compiled(self, tools: Any) -> Template:
+        return compiled(self.tokenizer.get_chat_template(self._template, tools))
+
+    def _given(self, messages: Messages, tools: Any, *, waits: bool) -> dict[str, Any]:
+        """All that a template may read, as transformers hands it over."""
+        return self._names | {
+            "messages": _told(messages),
+            "tools": _plain_template_data(tools),
+            "documents": None,
+            "add_generation_prompt": waits,
+        }
 
 
-def rendered_with_tags(
-    tokenizer: PreTrainedTokenizerBase, messages: Messages, tools: Any, template: str | None
-) -> tuple[str, Spans]:
-    """The text, and what of it stands between the template's generation tags. Raises `Refused`."""
-    told = [{name: value for name, value in turn.items() if value is not None} for turn in messages]
-    try:
-        made: Any = render_jinja_template(
-            conversations=[told],
-            tools=tools,
-            chat_template=tokenizer.get_chat_template(template, tools),
-            return_assistant_tokens_mask=True,
-            **cast(dict[str, Any], tokenizer.special_tokens_map),
-        )
-    except REFUSALS as error:
-        raise Refused(words_of(error)) from error
-    texts, spans = made
-    return texts[0], [(start, end) for start, end in spans[0]]
+def _are_plain(messages: Messages, tools: Any) -> bool:
+    """Whether transformers would find nothing to refuse or to turn into something else."""
+    return bool(messages) and (tools is None or all(type(tool) is dict for tool in tools))
+
+
+def _told(messages: Messages) -> Messages:
+    """Keys without a value are left out: some templates would write None."""
+    told = [
+        {
+            name: value if type(value) is str else _plain_template_data(value)
+            for name, value in turn.items()
+            if value is not None
+        }
+        for turn in messages
+    ]
+    return told if all(map(_no_reasoning, told)) else _alias_reasoning_fields(told)
+
+
+_no_reasoning = frozenset(_REASONING_FIELDS).isdisjoint
