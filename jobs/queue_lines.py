@@ -14,7 +14,7 @@ from .shown_state import silent_since, where
 from .tables import duration
 from .waiting import Outlook, Wait
 
-LARGE = ("facts", "findings", "result", "spec", "metrics", "error")
+LARGE = ("facts", "findings", "result", "metrics", "error")
 
 
 @dataclass(frozen=True)

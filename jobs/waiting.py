@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.conf import settings
 from django.utils import timezone
 from django.utils.timezone import localtime
+
+from models_catalog.models import Download
 
 from .machine import cards, place_count
 from .models import ON_A_MACHINE, Job, Place, State
@@ -18,7 +20,7 @@ from .nodes import why_nothing_starts
 from .queueing import expected_starts, pick, places
 from .rulebook.cards import Card, choose_several
 from .rulebook.estimate import memory_needed
-from .rulebook.words import count
+from .rulebook.words import count, size
 from .shown_state import state_words
 
 AT_ONCE = 60
@@ -93,11 +95,32 @@ class Outlook:
             held[owner] += gpus
         return held
 
+    @cached_property
+    def _downloads(self) -> dict[tuple[int | None, str], Download]:
+        """Those that are not over, by model and revision."""
+        active = Download.objects.filter(state__in=Download.ACTIVE)
+        return {(each.model_id, each.revision or "main"): each for each in active}
+
+    def _download_of(self, job: Job) -> Download | None:
+        revision = job.spec.get("model", {}).get("revision") or "main" if self._downloads else ""
+        return self._downloads.get((job.base_model_id, revision))
+
     def _start_of(self, job: Job) -> datetime | None:
-        return None if self.closed else self._starts.get(job.pk)
+        turn = None if self.closed else self._starts.get(job.pk)
+        if turn is None or (download := self._download_of(job)) is None:
+            return turn
+        left = seconds_left(download)
+        return None if left is None else max(turn, timezone.now() + timedelta(seconds=left))
 
     def _why(self, job: Job, place: int) -> str:
-        return self.closed or _later(job) or self._limit(job) or self._gpus(job, place) or self._before(job, place)
+        return (
+            self.closed
+            or _later(job)
+            or self._limit(job)
+            or _fetching(self._download_of(job))
+            or self._gpus(job, place)
+            or self._before(job, place)
+        )
 
     def _limit(self, job: Job) -> str:
         most, has = settings.ENVIRONMENT.max_gpus_per_user, self._gpus_by_owner[job.owner_id]
@@ -135,6 +158,22 @@ class Outlook:
         needed = memory_needed(job.facts)
         suits = needed and choose_several(needed[0], self._cards, range(len(self._cards)), 1)
         return f"It is next, and waits for a GPU that is large enough{f', such as GPU {suits[0]}' if suits else ''}."
+
+
+def seconds_left(download: Download) -> float | None:
+    """Until the model is here, at the speed of now; None where that is not known."""
+    if download.state != Download.State.RUNNING or not download.bytes_total or not download.bytes_per_second:
+        return None
+    return max(0, download.bytes_total - download.bytes_done) / download.bytes_per_second
+
+
+def _fetching(download: Download | None) -> str:
+    if download is None:
+        return ""
+    if download.state == Download.State.WAITING and download.not_before:
+        return f"The download of its model waits until {clock(download.not_before)} before it is tried again."
+    so_far = f", {size(download.bytes_done)} of {size(download.bytes_total)} so far" if download.bytes_total else ""
+    return f"Its model is being downloaded{so_far}. Jobs whose models are here may start before it."
 
 
 def _later(job: Job) -> str:

@@ -14,7 +14,8 @@ from django.utils import timezone
 from jobs import queueing, waiting
 from jobs.models import Attempt, Job, Node, Place
 from jobs.rulebook.estimate import Estimate
-from tests.make import make_client, make_job, make_user
+from models_catalog.models import Download
+from tests.make import make_client, make_job, make_model, make_user
 
 from .conftest import browse
 
@@ -143,6 +144,19 @@ def test_a_job_beyond_its_owners_gpus_says_so(owner: User, monkeypatch: pytest.M
     )
 
 
+def test_a_job_whose_model_is_on_its_way_says_how_far_it_is(owner: User) -> None:
+    model = make_model()
+    job = make_job(owner, base_model=model)
+    download = Download.objects.create(
+        model=model, state="running", bytes_done=4 * 10**9, bytes_total=13 * 10**9, bytes_per_second=10**7
+    )
+    assert waits(job).why.startswith("Its model is being downloaded, 4.0 GB of 13.0 GB so far.")
+    starts = waits(job).starts
+    assert starts and 890 < (starts - timezone.now()).total_seconds() <= 900
+    Download.objects.filter(pk=download.pk).update(state="waiting", not_before=timezone.now() + timedelta(minutes=5))
+    assert "waits until" in waits(job).why and waits(job).starts is None
+
+
 def test_a_free_machine_takes_the_next_job_in_a_moment(owner: User) -> None:
     wait = waits(make_job(owner))
     assert (wait.why, wait.starts_in_words) == ("It is next, and starts in a moment.", "in a moment")
@@ -181,6 +195,6 @@ def test_a_page_of_many_waiting_jobs_takes_few_queries(
     for number in range(60):
         make_job(make_user(f"other{number % 7}"))
     make_job(owner)
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(25):
         content = person.get("/queue/").content.decode()
     assert "11 more jobs of other people wait" in content
