@@ -12,6 +12,7 @@ from .monitoring.parts import readyz
 
 api_v1 = [
     path("", include("jobs.api_urls")),
+    path("", include("jobs.machine_api_urls")),
     path("", include("datasets_app.api_urls")),
     path("", include("models_catalog.api_urls")),
     path("auth/", include("finetune_site.accounts.api_urls")),
@@ -21,6 +22,7 @@ urlpatterns = [
     path("", include(account_urls)),
     path("jobs/", include("jobs.urls")),
     path("queue/", include("jobs.queue_urls")),
+    path("machines/", include("jobs.machine_urls")),
     path("datasets/", include("datasets_app.urls")),
     path("models/", include("models_catalog.urls")),
     path("api/v1/", include((api_v1, "api"))),

@@ -96,3 +96,13 @@ def closed() -> str:
     if Node.objects.filter(name=settings.MACHINE_NAME, draining=True).exists():
         return "An administrator has closed this machine for new jobs. Those that run go on; the others wait."
     return ""
+
+
+def close(node: Node) -> None:
+    """Let a machine start nothing more. What runs goes on."""
+    Node.objects.filter(pk=node.pk).update(draining=True)
+
+
+def reopen(node: Node) -> None:
+    """Let a machine start jobs again."""
+    Node.objects.filter(pk=node.pk).update(draining=False)

@@ -19,6 +19,7 @@ from django.utils import timezone
 from jobs.models import Node
 from jobs.node_facts import node_facts
 from jobs.nodes import BEAT, clock, live
+from jobs.warm import client as warm
 
 from .doorbell import Doorbell
 from .readiness import CannotServe
@@ -71,7 +72,7 @@ class Presence:
             "machine_id": identity(),
             "address": os.uname().nodename,
             "pid": os.getpid(),
-            "facts": {**node_facts(), "queues": queues},
+            "facts": {**node_facts(), "queues": queues, "warm": Path(os.environ[warm.SOCKET]).exists()},
         }
 
     def _another(self) -> str:
