@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from .metrics import Recorder
 from .models import ON_A_MACHINE, Attempt, Job, State
+from .predicted import RESUMED
 from .progress import Progress, resumed_at, starts_again
 from .run_folder import Event
 from .services import move, record
@@ -29,7 +30,7 @@ class Follower:
         self._recorder.add(event)
         if (step := resumed_at(event)) is not None:
             self._first_step = step
-            self._notes.append(f"Resumed at step {step}.")
+            self._notes.append(f"{RESUMED} {step}.")
         if told := starts_again(event):
             self._notes.append(told)
 

@@ -13,6 +13,8 @@ from .models import Job, State
 from .rulebook.estimate import Estimate, estimate
 
 SMALLER_BATCH = "trainer.smaller-batch"
+RESUMED = "Resumed at step"
+"""How a note begins that a later attempt has taken the training up."""
 LEARNT = ("memory_history", "pace_history")
 
 
@@ -62,7 +64,7 @@ def retried(job: Job) -> str:
     again = State.RUNNING, State.RUNNING
     told = (each["message"] for each in _findings(job.result) if each["code"] == SMALLER_BATCH)
     noted = (each.reason for each in job.transitions.all() if (each.from_state, each.to_state) == again)
-    return next(chain(told, noted), "")
+    return next(chain(told, (reason for reason in noted if not reason.startswith(RESUMED))), "")
 
 
 def _went_on_smaller(result: Mapping[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.models import State
-from jobs.predicted import Compared, as_it_ran, compared, predicted, retried
+from jobs.predicted import RESUMED, Compared, as_it_ran, compared, predicted, retried
 from jobs.rulebook import read
 from tests.make import make_job
 from tests.pages.conftest import browse
@@ -52,3 +52,9 @@ def test_the_page_of_the_job_shows_both_and_that_it_had_to_go_on_smaller():
 def test_the_page_of_a_job_that_measured_nothing_has_no_such_part():
     job = make_job(result={})
     assert "job-predicted" not in browse(job.owner).get(job.get_absolute_url()).content.decode()
+
+
+def test_a_run_that_was_resumed_is_not_said_to_have_found_no_memory():
+    job = make_job(state="running", attempt=2)
+    job.transitions.create(from_state="running", to_state="running", reason=f"{RESUMED} 100.")
+    assert retried(job) == ""
