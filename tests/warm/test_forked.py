@@ -89,7 +89,7 @@ def test_nothing_of_the_server_stays_open_in_it(train: Train, tmp_path: Path) ->
     opened = [name for name in told(tmp_path)["open"] if not name.startswith("/proc/")]
     log = str(tmp_path / "log.txt")
     assert told(tmp_path)["pid"] != other.pid
-    assert opened == sorted(["/dev/null", log, log, str(tmp_path / "lock")])
+    assert opened == sorted(["/dev/null", log, log, str(RunFolder(tmp_path).lock)])
     assert other.poll() is None
 
 
@@ -114,7 +114,7 @@ def test_it_may_replace_itself_and_keeps_its_locks(train: Train, tmp_path: Path)
     assert trainer.wait(10) == 7
     said = told(tmp_path)
     assert (said["pid"], said["leads"]) == (trainer.pid, True)
-    assert str(tmp_path / "lock") in said["open"]
+    assert str(RunFolder(tmp_path).lock) in said["open"]
 
 
 def test_it_holds_its_locks_and_nobody_else_does(train: Train, tmp_path: Path) -> None:
