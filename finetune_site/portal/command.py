@@ -36,3 +36,14 @@ class ServiceCommand(BaseCommand):
 def add_address(parser: CommandParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for every network.")
     parser.add_argument("--port", type=int, default=8000, help="0 picks a free one.")
+
+
+def add_drain(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--drain",
+        type=float,
+        default=0,
+        metavar="SECONDS",
+        help="When it is stopped, stop the trainings too, each at a checkpoint, and wait so long for them: for "
+        "containers, where nothing lives on. The next start goes on with them.",
+    )

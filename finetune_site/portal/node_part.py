@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from django.conf import settings
+from django.db import Error as DatabaseTrouble
 from django.db import connection
 
+from jobs.draining import give_all_back
 from jobs.nodes import GENERATION, live
 from jobs.warm import client as warm
 
@@ -29,11 +31,16 @@ PONG = "finetune_site.portal.doorbell.pong"
 
 
 class NodePart:
-    """Trainings are no part of it: they go on when it ends, and are found again when it starts."""
+    """Trainings are no part of it: they go on when it ends, and are found again when it starts.
+
+    Unless everything ends with it, as in a container: then it has them write a checkpoint first, within
+    `drain_seconds`, and they go on from there at the next start.
+    """
 
     portal: Portal
 
-    def __init__(self) -> None:
+    def __init__(self, drain_seconds: float = 0) -> None:
+        self.drain_seconds = drain_seconds
         train = settings.TRAIN_QUEUE
         tick = Doorbell(train, "jobs.supervisor.tick", every=settings.ENVIRONMENT.tick_seconds, patience=30)
         self.bells = [tick, *(Doorbell(queue, PONG, every=15, patience=60) for queue in LIGHT_QUEUES)]
@@ -80,7 +87,19 @@ class NodePart:
             raise
 
     def ended(self) -> None:
+        """Trainings are stopped last, so that no queue starts them again."""
+        if self.drain_seconds:
+            self._drain()
         self.presence.end()
+
+    def _drain(self) -> None:
+        try:
+            living = give_all_back(self.drain_seconds)
+        except DatabaseTrouble as error:
+            self.portal.say(f"Trainings could not be stopped in order: {str(error).strip()}")
+            return
+        if living:
+            self.portal.say(f"Still running after {self.drain_seconds:g} s: jobs {', '.join(map(str, living))}.")
 
     def _cluster(self, queue: str) -> Child:
         return Child(

@@ -68,6 +68,12 @@ class LocalEngine:
                 for number in (signal.SIGTERM, signal.SIGCONT) if patient else (signal.SIGKILL,):
                     _send(pid, number)
 
+    def give_back(self, job: Job) -> None:
+        """Ask the shim to end its attempt at a checkpoint; the job then waits in the queue again."""
+        for pid in holders(RunFolder(job.run_dir).lock):
+            if _is_shim(pid, job):
+                _send(pid, signal.SIGTERM)
+
     def follow(self, job: Job, cursor: int) -> tuple[list[Event], int]:
         return RunFolder(job.run_dir).events(cursor)
 
