@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 MOST_COUNTED = 10_000
 REMEMBERED = 60
 """Seconds that the count of a longer list is taken as it was."""
-FAR = 1_000
+FAR, VERY_FAR = 1_000, 300_000
 MOST_A_PAGE = 100
 
 
@@ -50,9 +50,17 @@ def rows_between(rows: QuerySet[Any], first: int, end: int) -> Sequence[Any]:
     """The rows from place `first` on, up to `end`."""
     if first < FAR:
         return list(rows[first:end])
-    numbers = list(rows.values_list("pk", flat=True)[first:end])
+    numbers = _numbers_between(rows.values_list("pk", flat=True), first, end)
     found = {row.pk: row for row in rows.order_by().filter(pk__in=numbers)}
     return [found[number] for number in numbers if number in found]
+
+
+def _numbers_between(numbers: QuerySet[Any], first: int, end: int) -> list[Any]:
+    """Those in the farther half of a very long list are counted from its end, as it is at this moment."""
+    if first < VERY_FAR or (all_of_them := numbers.order_by().count()) > 2 * first:
+        return list(numbers[first:end])
+    end = min(end, all_of_them)
+    return list(numbers.reverse()[all_of_them - end : all_of_them - first])[::-1] if first < end else []
 
 
 class FarPages(Paginator[Any]):
@@ -71,20 +79,33 @@ class FarPages(Paginator[Any]):
 
 
 class CountedPages(Paginator[Any]):
-    """Pages of as many rows as are counted; what lies behind them is found by narrowing the list."""
+    """Pages of the first `most` rows; what lies behind them is found by narrowing the list.
 
-    def __init__(self, object_list: Any, per_page: int, *args: Any, counted: int | None = None, **kwargs: Any) -> None:
+    `counted` is what `count_up_to` has told already, if it was asked before.
+    """
+
+    def __init__(
+        self,
+        object_list: Any,
+        per_page: int,
+        *args: Any,
+        counted: int | None = None,
+        most: int = MOST_COUNTED,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(object_list, max(1, min(int(per_page), MOST_A_PAGE)), *args, **kwargs)
-        self._counted = counted
+        self._counted, self._most = counted, most
 
     @cached_property
     def _found(self) -> int:
-        return count_up_to(cast("QuerySet[Any]", self.object_list)) if self._counted is None else self._counted
+        if self._counted is not None:
+            return self._counted
+        return count_up_to(cast("QuerySet[Any]", self.object_list), self._most)
 
     @cached_property
     def count(self) -> int:
-        return min(self._found, MOST_COUNTED)
+        return min(self._found, self._most)
 
     @property
     def has_uncounted(self) -> bool:
-        return self._found > MOST_COUNTED
+        return self._found > self._most

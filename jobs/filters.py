@@ -9,12 +9,17 @@ from django import forms
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from datasets_app.models import Dataset
+from finetune_site.paging import MOST_COUNTED
 from models_catalog.models import BaseModel
 
 from .models import Job, State
 from .rulebook.settings_table import SETTINGS
 
 METHODS = SETTINGS["training.method"].choices
+MOST_LEFT = 1000
+"""Jobs of deleted models that a search looks into."""
+MOST_FOUND = 1000
+"""Found jobs that are counted: more is nothing that somebody reads."""
 
 
 class PageFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library is untyped
@@ -43,6 +48,10 @@ class PageFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library
             select = isinstance(field.widget, forms.Select)
             field.widget.attrs["class"] = "form-select" if select else "form-control"
 
+    @property
+    def most_counted(self) -> int:
+        return MOST_FOUND if self.form.is_valid() and self.form.cleaned_data["search"] else MOST_COUNTED
+
     def find(self, jobs: QuerySet[Job], name: str, text: str) -> QuerySet[Job]:
         return found_by(jobs, text)
 
@@ -50,15 +59,17 @@ class PageFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library
 def found_by(jobs: QuerySet[Job], text: str) -> QuerySet[Job]:
     """Jobs with the text in their name, or in that of their dataset or model.
 
-    Datasets and models are looked up first: there are few of them, and the jobs of each stand in an index. A model
-    that was deleted has left its name in the specification alone.
+    What is rare is looked up first, so that the jobs can be found, and counted, by indexes alone: datasets, models,
+    and jobs whose model was deleted and has left its name in the specification.
     """
-    datasets = Dataset.objects.filter(name__icontains=text).order_by().values_list("pk", flat=True)
-    models = BaseModel.objects.filter(name__icontains=text).order_by().values_list("pk", flat=True)
-    of_deleted = Q(base_model=None, spec__model__name__icontains=text)
-    return jobs.filter(
-        Q(name__icontains=text) | Q(dataset__in=list(datasets)) | Q(base_model__in=list(models)) | of_deleted
-    )
+    datasets = Dataset.objects.filter(name__icontains=text).order_by()
+    models = BaseModel.objects.filter(name__icontains=text).order_by()
+    left = Job.objects.filter(base_model=None, spec__model__name__icontains=text).order_by()[:MOST_LEFT]
+    found = Q(name__icontains=text)
+    for place, these in (("dataset", datasets), ("base_model", models), ("pk", left)):
+        if numbers := list(these.values_list("pk", flat=True)):
+            found |= Q(**{f"{place}__in": numbers})
+    return jobs.filter(found)
 
 
 class ApiFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library is untyped

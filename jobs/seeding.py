@@ -223,9 +223,9 @@ class History:
     @cached_property
     def _kinds(self) -> list[Kind]:
         datasets = [self._dataset(owner, number) for owner in self._people for number in range(10)]
-        chat = list(BaseModel.objects.filter(supports_chat=True).order_by("pk"))
+        bases = list(BaseModel.objects.order_by("pk")[:40])
         owners = User.objects.in_bulk(self._people)
-        return [self._kind(owners[dataset.owner_id], dataset, self.lot.choice(chat))
+        return [self._kind(owners[dataset.owner_id], dataset, self.lot.choice(bases))
                 for dataset in Dataset.objects.bulk_create(datasets)]  # fmt: skip
 
     def _dataset(self, owner: int, number: int) -> Dataset:

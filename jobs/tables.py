@@ -42,18 +42,19 @@ class JobTable(tables.Table):  # type: ignore[misc]  # the library is untyped
     """Columns that no index orders: they can be sorted by once the list is narrowed."""
 
     @classmethod
-    def of(cls, jobs: QuerySet[Job], request: PersonRequest) -> JobTable:
-        """The page of the table that the request asks for."""
+    def of(cls, jobs: QuerySet[Job], request: PersonRequest, most: int = MOST_COUNTED) -> JobTable:
+        """The page of the table that the request asks for, out of the first `most` jobs."""
         names = Prefetch("dataset", Dataset.objects.only("name"))
         table = cls(
             jobs.select_related("owner").prefetch_related(names).defer(*UNREAD),
             exclude=() if request.user.is_staff else ("owner",),
         )
-        counted = count_up_to(jobs)
-        if counted > MOST_COUNTED:
-            for name in cls.SORTED_WHEN_SHORT:
-                table.columns[name].column.orderable = False
-        paging = {"per_page": 20, "paginator_class": CountedPages, "counted": counted}
+        counted = count_up_to(jobs, most)
+        if counted > most:
+            for column in table.columns:
+                if column.name in cls.SORTED_WHEN_SHORT:
+                    column.column.orderable = False
+        paging = {"per_page": 20, "paginator_class": CountedPages, "counted": counted, "most": most}
         tables.RequestConfig(request, paginate=paging).configure(table)
         return table
 

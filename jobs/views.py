@@ -27,7 +27,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
     """One's own jobs; staff see everybody's, with their owners."""
     visible = Job.objects.visible_to(request.user)
     narrowed = PageFilter(request.GET, queryset=visible)
-    table = JobTable.of(narrowed.qs, request)
+    table = JobTable.of(narrowed.qs, request, narrowed.most_counted)
     page = {"table": table, "filter": narrowed, "any": bool(table.paginator.count) or visible.exists()}
     return render(request, "jobs/_history.html" if request.htmx else "jobs/list.html", page)
 

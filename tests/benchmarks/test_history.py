@@ -1,7 +1,7 @@
 """What pages and calls cost with a long history: each asked for again and again, every time for something else.
 
-`FORETUNE_BENCH_JOBS` says how long (default 5,000, with fifty points a job); `FORETUNE_BENCH_DATABASE` names a
-PostgreSQL database that `manage.py seed_history` has filled, which is then measured as it is. "ours" is what the
+`FORETUNE_BENCH_JOBS` says how long (default 5,000, with fifty points a job). With `FORETUNE_BENCH_SEEDED=1` the
+database of `DATABASE_URL`, which `manage.py seed_history` has filled, is measured as it is. "ours" is what the
 processor was busy for in this process, on average; the database's own work comes on top.
 """
 
@@ -13,13 +13,11 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import dj_database_url
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connection, connections
+from django.db import connection
 from django.db.models import Count, Max
 from django.test import Client
 
@@ -32,7 +30,7 @@ from models_catalog.models import BaseModel
 from tests.benchmarks.test_check import share
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.django_db]
-GIVEN = os.environ.get("FORETUNE_BENCH_DATABASE", "")
+SEEDED = os.environ.get("FORETUNE_BENCH_SEEDED") == "1"
 JOBS = int(os.environ.get("FORETUNE_BENCH_JOBS", "5000"))
 ROUNDS = int(os.environ.get("FORETUNE_BENCH_ROUNDS", "40"))
 GOAL = 150.0
@@ -40,13 +38,10 @@ Ask = Callable[[], object]
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(request: pytest.FixtureRequest, django_db_blocker: Any) -> None:
-    if not GIVEN:
+def django_db_setup(request: pytest.FixtureRequest) -> None:
+    """No database of its own where one is given; what a test writes into that is rolled back."""
+    if not SEEDED:
         request.getfixturevalue("django_db_setup")  # the one that this stands before
-        return
-    with django_db_blocker.unblock():
-        connections["default"].close()
-        connections["default"].settings_dict.update(dj_database_url.parse(GIVEN))
 
 
 class World:
@@ -86,7 +81,7 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    if not GIVEN:
+    if not SEEDED:
         History(JOBS, JOBS * 50, say=print).write()
     cache.clear()
     return World()

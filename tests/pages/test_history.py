@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest import MonkeyPatch
 
-from tests.make import make_job, make_spec, make_user
+from tests.make import make_dataset, make_job, make_model, make_spec, make_user
 
 from .conftest import browse
 
@@ -55,6 +56,38 @@ def test_every_column_can_be_ordered_by_without_an_error(person: Client, owner: 
     make_job(owner)
     for column in ("name", "state", "model", "method", "dataset", "created_at", "nonsense"):
         assert person.get(f"/jobs/?sort={column}").status_code == 200
+
+
+def test_a_list_beyond_counting_says_so_and_is_sorted_where_an_index_does(
+    person: Client, owner: User, monkeypatch: MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.filters.MOST_COUNTED", 3)
+    for number in range(5):
+        make_job(owner, name=f"job {number}")
+    answer = person.get("/jobs/?per_page=2")
+    assert "More than 3 jobs" in answer.content.decode()
+    assert answer.context["table"].paginator.num_pages == 2
+    assert b"?per_page=2&amp;sort=name" in answer.content and b"sort=dataset" not in answer.content
+    assert names(person.get("/jobs/?sort=dataset"))[0] == "job 4", "as if it had not been asked for"
+    assert b"sort=dataset" in person.get("/jobs/?search=job+3").content
+
+
+def test_jobs_are_found_by_their_dataset_and_model_though_both_may_be_gone(person: Client, owner: User) -> None:
+    make_job(owner, name="of a dataset", dataset=make_dataset(owner, name="pirates"))
+    make_job(owner, name="of a model", base_model=make_model("house/corsair"))
+    make_job(owner, name="left", spec=make_spec(**{"model.name": "house/buccaneer"}))
+    make_job(make_user("stranger"), name="buccaneer")
+    assert names(person.get("/jobs/?search=pirates")) == ["of a dataset"]
+    assert names(person.get("/jobs/?search=CORSAIR")) == ["of a model"]
+    assert names(person.get("/jobs/?search=buccaneer")) == ["left"]
+
+
+def test_only_models_of_jobs_one_sees_are_offered(person: Client, owner: User) -> None:
+    mine, theirs = make_model("house/mine"), make_model("house/theirs")
+    make_job(owner, base_model=mine)
+    make_job(make_user("stranger"), base_model=theirs)
+    page = person.get("/jobs/").content
+    assert b"house/mine" in page and b"house/theirs" not in page
 
 
 def test_htmx_gets_the_table_alone(person: Client, owner: User) -> None:
