@@ -18,7 +18,16 @@ from tests.make import make_client, make_dataset, make_family, make_spec, make_u
 def submit(model: str, changes: dict[str, Any]) -> int:
     family = make_family("Llama")
     BaseModel.objects.create(name="house/tiny", source="local", path=model, family=family, supports_chat=True)
-    common = {"model.name": "house/tiny", "data.dataset": str(make_dataset().pk), "data.max_length": 64}
+    return _submit("house/tiny", changes)
+
+
+def submit_from_hub(model: str, changes: dict[str, Any]) -> int:
+    BaseModel.objects.create(name=model, family=make_family("Llama"), supports_chat=True)
+    return _submit(model, changes)
+
+
+def _submit(model: str, changes: dict[str, Any]) -> int:
+    common = {"model.name": model, "data.dataset": str(make_dataset().pk), "data.max_length": 64}
     choices = read(make_spec(**{**common, **changes}))
     job = services.submit(choices=choices, user=make_user(), confirmed=True)
     checking.run(job.pk)  # as the light queue would

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -76,21 +77,30 @@ class Portal:
             time.sleep(0.05)
 
 
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose database has its tables."""
+    home = tmp_path_factory.mktemp("migrated")
+    migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
+    subprocess.run(migrate, env=environment_of(home), check=True, cwd=ROOT)
+    return home
+
+
+def environment_of(home: Path, hub: str = "") -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    ours = {"FORETUNE_HOME": str(home), "FORETUNE_MACHINE_NAME": "here", "HF_HUB_OFFLINE": "0"}
+    return kept | ours | ({"HF_ENDPOINT": hub} if hub else {})
+
+
 @pytest.fixture
-def portal(tmp_path: Path) -> Iterator[Portal]:
+def portal(tmp_path: Path, migrated: Path) -> Iterator[Portal]:
+    shutil.copytree(migrated, tmp_path / "home")
     write_model_files(tmp_path / "published")
     with running_hub() as hub:
         hub.publish(NAME, tmp_path / "published")
         hub.repositories[NAME][WEIGHTS] += os.urandom(12_000_000)
         hub.bytes_per_second = 3_000_000
-        environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"} | {
-            "FORETUNE_HOME": str(tmp_path / "home"),
-            "FORETUNE_MACHINE_NAME": "here",
-            "HF_ENDPOINT": hub.address,
-            "HF_HUB_OFFLINE": "0",
-        }
-        migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v0"]
-        subprocess.run(migrate, env=environment, check=True, cwd=ROOT)
+        environment = environment_of(tmp_path / "home", hub.address)
         ticking = subprocess.Popen([sys.executable, "-c", PORTAL], env=environment, cwd=ROOT)
         started = Portal(tmp_path / "home", hub)
         try:
