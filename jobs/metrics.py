@@ -48,10 +48,14 @@ class Recorder:
     def __init__(self, job: Job) -> None:
         self.job_pk, self.attempt = job.pk, job.attempt
         self._pending: list[Event] = []
+        self._reached = 0  # the last step that is known to be recorded
         self._written_at = time.monotonic()
 
     def add(self, event: Event) -> None:
-        if is_measured(event) or starts_again(event):
+        if starts_again(event):
+            self._reached = 0
+            self._pending.append(event)
+        elif is_measured(event) and event["step"] >= self._reached:
             self._pending.append(event)
         if len(self._pending) >= MOST_PENDING or time.monotonic() - self._written_at >= SECONDS:
             self.flush()
@@ -77,6 +81,7 @@ class Recorder:
         rows = self._rows()
         last = rows.filter(level=0).order_by("-number").first()
         number, held = (last.number, unpacked(last.points)) if last else (0, [])
+        told_before = True
         for event in self._pending:
             if starts_again(event):
                 rows.delete()
@@ -86,10 +91,13 @@ class Recorder:
                     self._close(0, number, held)
                     number, held = number + 1, []
                 held.append(point_of(event))
-            elif event["step"] == held[-1]["step"]:
-                held[-1] |= point_of(event)
-        if held:
+                told_before = False
+            elif event["step"] == held[-1]["step"] and held[-1] != (point := held[-1] | point_of(event)):
+                held[-1] = point
+                told_before = False
+        if held and not told_before:
             self._store(0, number, held)
+        self._reached = held[-1]["step"] if held else 0
 
     def _close(self, level: int, number: int, full: list[Point]) -> None:
         """Store a row that nothing is added to any more; the last of `FACTOR` makes one of the level above."""

@@ -83,6 +83,13 @@ def test_whoever_takes_over_begins_at_the_first_event(died_after):
     assert rows(taken_over) == rows(whole)
 
 
+def test_what_is_recorded_is_passed_over_without_asking_again(monkeypatch, django_assert_max_num_queries):
+    monkeypatch.setattr(metrics, "MOST_PENDING", 3)
+    job = make_run([AGAIN, *steps(1, 100)])
+    with django_assert_max_num_queries(12):
+        make_run([*steps(1, 100)], job=job)
+
+
 def rows(job):
     fields = ("attempt", "level", "number", "first_step", "last_step", "count", "points")
     return [
