@@ -80,6 +80,8 @@ def _words(setting: Setting, value: Any, facts: Mapping[str, Any]) -> str:
         return str(facts.get("eval_name", value))
     if value is None or value == "":
         return "—"
+    if setting.fact == "start_from":
+        return f"Job {value}"
     if setting.kind is Kind.CHOICE:
         return setting.choices.get(value, str(value)).partition(": ")[0]
     if isinstance(value, bool):

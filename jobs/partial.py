@@ -35,6 +35,7 @@ def _lay_out(checkpoint: Checkpoint, output: Path) -> None:
     aside.mkdir(parents=True)
     for each in checkpoint.artifacts:
         source, target = checkpoint.folder / each["name"], aside / each["name"]
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             os.link(source, target)
         except OSError:  # a file system without links

@@ -17,6 +17,7 @@ from datasets_app.models import Dataset
 from models_catalog import catalogue
 from models_catalog.downloads import start_download
 
+from .earlier import earlier_facts
 from .history import history_facts
 from .machine import machine_facts
 from .models import Job, Rehearsal
@@ -146,6 +147,8 @@ def _gather(choices: Choices, user: User | None, job: Job | None) -> dict[str, A
         facts |= accounting_facts(dataset, name, choices.effective, user)
     if evaluation := facts.get("eval_dataset"):
         facts |= evaluation_facts(evaluation, facts.get("dataset"), user) if user else {"eval_found": False}
+    if start := facts.get("start_from"):
+        facts |= earlier_facts(start, user) if user else {"start_found": False}
     return facts
 
 
@@ -193,5 +196,5 @@ def _run(action: Action, choices: Choices, user: User) -> dict[str, Any]:
         return {"data.dataset": str(converted.pk)}
     model = catalogue.find(action.arguments["model"])
     if model is not None:
-        start_download(model=model)
+        start_download(model=model, revision=choices.values.get("model.revision"), by=user)
     return {}

@@ -19,6 +19,7 @@ from models_catalog import catalogue
 from models_catalog.looks import look_now_or_soon
 
 from . import nodes
+from .earlier import earlier_job, has_weights
 from .models import (
     ACTIVE,
     ENDED,
@@ -36,7 +37,6 @@ from .partial import partial_result
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, review
 from .rulebook import Choices, Report, Severity
-from .run_folder import RunFolder
 
 OUTCOMES = {
     State.SUCCEEDED: Outcome.SUCCEEDED,
@@ -146,6 +146,8 @@ def _create(
     asked: Review, *, owner: User, by: User, retry_of: Job | None, continued_from: Job | None, **policy: str
 ) -> Job:
     dataset = Dataset.objects.visible_to(owner).get(pk=asked.facts["dataset"])
+    if start := asked.facts.get("start_from"):
+        continued_from = earlier_job(start, owner)
     name = asked.facts.get("job_name") or _default_name(asked.facts["model"], dataset)
     job = Job.objects.create(
         owner=owner,
@@ -216,10 +218,11 @@ def continue_(*, job: Job, by: User, epochs: float, confirmed: bool = False) -> 
     """
     if job.is_active:
         raise NotNow("This job has not ended yet. Continue it when it has.")
-    if not job.result.get("artifacts") or not RunFolder(job.run_dir).output.is_dir():
+    if not has_weights(job):
         raise NotNow("This job has left no weights to go on from. Retry it instead, which starts from the beginning.")
     name = f"{job.name[:108]}, continued"
-    choices = choices_of(job).changed({"training.num_epochs": epochs, "training.max_steps": None, "name": name})
+    further = {"training.start_from": job.pk, "training.num_epochs": epochs, "training.max_steps": None, "name": name}
+    choices = choices_of(job).changed(further)
     return submit(
         choices=choices,
         user=job.owner,

@@ -46,6 +46,7 @@ def _changes(settings: Mapping[str, Any]) -> dict[str, Any]:
         "training.logging_steps": 1,
         "training.precision": "fp32",
         "training.auto_find_batch_size": False,
+        "training.start_from": None,
         "quantization": "none",
     }
     if settings["data.eval_dataset"]:

@@ -38,6 +38,7 @@ _ALSO_CALLED = {
     "data.eval_dataset": ("validation_dataset", "validation_file", "eval_file", "test_dataset", "val_dataset"),
     "data.packing": ("pack", "sample_packing"),
     "training.method": ("trainer", "algorithm", "stage", "rl", "training_type", "task", "type"),
+    "training.start_from": ("continue_from", "init_from", "resume_from", "adapter", "from_job"),
     "training.num_epochs": ("epochs", "epoch", "num_train_epochs", "n_epochs"),
     "training.max_steps": ("steps", "num_steps", "total_steps"),
     "training.batch_size": (

@@ -130,6 +130,17 @@ _ROWS = (
         choices={"sft": "SFT: supervised fine-tuning", "dpo": "DPO: direct preference optimization"},
     ),
     Setting(
+        "training.start_from",
+        "start_from",
+        Kind.INTEGER,
+        "Begin with the weights of job",
+        "Number of an ended job of yours: its adapter or model is trained on. Empty: the base model's own weights.",
+        nullable=True,
+        minimum=1,
+        advanced=True,
+        why="Jobs are numbered from 1.",
+    ),
+    Setting(
         "training.num_epochs",
         "num_epochs",
         Kind.NUMBER,

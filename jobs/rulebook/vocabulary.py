@@ -16,6 +16,7 @@ class Source(StrEnum):
     MODEL = "model"
     DATASET = "dataset"
     EVALUATION = "evaluation dataset"
+    EARLIER = "earlier job"
     MACHINE = "machine"
     ACCOUNT = "account"
     MEASURED = "measured"
@@ -105,6 +106,16 @@ _EVALUATION = {
     "eval_same_lines": "lines of the first of those, in its file",
 }
 
+_EARLIER = {
+    "start_found": "there is such a job, and this person may see it",
+    "start_state": "its state: succeeded, failed, cancelled, running …",
+    "start_weights": "it has left weights, and they are still there",
+    "start_model": "its base model",
+    "start_revision": "the revision of that, empty for the newest",
+    "start_method": "its training method",
+    "start_lora": "shape of its adapter: r, alpha, targets in alphabetical order, use_rslora and use_dora; None: none",
+}
+
 _DATASET = {
     "content_advice": "what stands in its texts that one may not want to teach, with counts, in a few words each",
     "dataset_found": "the dataset exists and belongs to this person",
@@ -187,6 +198,7 @@ _BY_SOURCE = {
     Source.MODEL: _MODEL,
     Source.DATASET: _DATASET,
     Source.EVALUATION: _EVALUATION,
+    Source.EARLIER: _EARLIER,
     Source.MACHINE: _MACHINE,
     Source.ACCOUNT: _ACCOUNT,
     Source.MEASURED: _MEASURED,

@@ -47,6 +47,7 @@ DECIDED_HERE = {
     "quantization": "loading.load_model",
     "model.name": "saving.save_output",
     "training.auto_find_batch_size": "retrying.may_retry",
+    "training.start_from": "loading.begin_with",
 }
 DONE_BEFORE = {
     "name": "the history's",

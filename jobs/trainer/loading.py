@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset, Features, Json, List, Value
+from peft import PeftModel
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -20,10 +21,13 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from jobs.rulebook import Fix
+
 from .decisions import Decision, Machine, Precision, SpecialTokens, choose_attention, choose_padding
 from .failures import failure
 from .folder import LINE, ROWS_FILE
 from .run_file import RunFile
+from .saving import load_adapter
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +46,9 @@ def this_machine() -> Machine:
     return Machine("cuda", torch.cuda.get_device_name(), bf16)
 
 
-def load_model(run: RunFile, precision: Precision) -> PreTrainedModel:
-    """The base model with all of its weights. Raises `TrainingError` when the folder does not hold them."""
-    folder = Path(run.model_path)
+def load_model(run: RunFile, precision: Precision, folder: Path | None = None) -> PreTrainedModel:
+    """The base model with all of its weights, or one in another folder. Raises `TrainingError` when it lacks some."""
+    folder = folder or Path(run.model_path)
     if not (folder / "config.json").is_file():
         message = (
             f"The files of {run.model_name} are not where they were when the job was accepted. Fetch the model again."
@@ -63,6 +67,28 @@ def load_model(run: RunFile, precision: Precision) -> PreTrainedModel:
     _refuse_random_weights(run.model_name, sorted(report["missing_keys"]))
     _mend_generation(model)
     return model
+
+
+def begin_with(run: RunFile) -> Path | None:
+    """The weights of an earlier job that this one begins with, instead of the base model's own."""
+    if run.start_from is None and run.settings["training.start_from"] is None:
+        return None
+    folder = Path(run.start_from or "/nowhere")
+    if not folder.is_dir():
+        message = "The weights of the earlier job are no longer there. Begin with the base model's own."
+        fix = Fix("Begin with the base model's own weights", {"training.start_from": None})
+        raise failure("earlier-missing", "training.start_from", message, fix)
+    return folder
+
+
+def begin_adapter(model: PeftModel, folder: Path) -> None:
+    """Lay the adapter of an earlier job into the fresh one. What it was trained against stays the base model."""
+    if lost := load_adapter(model, folder):
+        message = (
+            f"The adapter of the earlier job does not fit this one: {lost[0]} is missing or has another place. "
+            "Train with the LoRA settings of that job."
+        )
+        raise failure("earlier-does-not-fit", "training.start_from", message)
 
 
 def _config(folder: Path, precision: Precision) -> PretrainedConfig:

@@ -40,7 +40,15 @@ from .failures import TrainingError
 from .folder import CHECKPOINTS
 from .gradients import TargetGradients
 from .keeping import Keeper
-from .loading import embedding_rows, load_model, load_rows, load_tokenizer, this_machine
+from .loading import (
+    begin_adapter,
+    begin_with,
+    embedding_rows,
+    load_model,
+    load_rows,
+    load_tokenizer,
+    this_machine,
+)
 from .measuring import Meter
 from .resuming import Resumable, resumable
 from .run_file import RunFile
@@ -105,7 +113,7 @@ def load(run: RunFile, run_dir: Path, cache: Path, events: Events) -> Loaded:
     rows = load_rows(run, run_dir, cache)
     machine = this_machine()
     precision = choose_precision(run.settings, machine)
-    model = load_model(run, precision.value)
+    model = load_model(run, precision.value, None if run.lora else begin_with(run))
     tokenizer = load_tokenizer(run, model)
     reasons = [decision.reason for decision in (precision, tokenizer) if decision.reason]
     return Loaded(machine, precision.value, model, tokenizer.value, rows, reasons)
@@ -154,6 +162,8 @@ def prepare(loaded: Loaded, run: RunFile, keeper: Keeper, events: Events, stop: 
     }
     ask_the_rulebook_again(run, measured, events, again=keeper.found is not None)
     watcher.prepared = {"rows_given": len(given), **measure(prepared, run, loaded)}
+    if run.start_from:
+        watcher.begins_anew = loaded.reasons.append
     watch_targets(prepared, run)
     endings = count_endings(run, prepared.rows, stop_tokens(loaded.model, loaded.tokenizer))
     if not keeper.found and (warning := never_ends(run, endings)):
@@ -218,6 +228,8 @@ def build_trainer(loaded: Loaded, run: RunFile, folder: Path, given: Dataset, ke
     trainer, config = trl_classes(run.method)
     build: Any = resumable(trainer)
     built: Resumable = build(args=config(**arguments), **parts)
+    if run.lora and (earlier := begin_with(run)):
+        begin_adapter(built.model, earlier)
     return built
 
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from jobs.rulebook.rates import schedule_in_words
 
 from .checks import no_gradient, require_finite_loss
 from .events import Events
 from .run_file import RunFile
 from .stopping import StopSignal
 
+
+def new_schedule(run: RunFile, steps: int) -> str:
+    """What a run says that begins with the weights of an earlier one."""
+    scheduler, rate, warmup = (run.settings[f"training.{name}"] for name in _RATE)
+    words = schedule_in_words(scheduler, rate, warmup, steps)
+    return f"It begins with the weights of an earlier job, a fresh optimizer and a new schedule: {words}."
+
+
+_RATE = ("lr_scheduler_type", "learning_rate", "warmup_steps")
 PATIENCE = 3
 """Steps after which a gradient must have been seen. One alone may be zero: a short row whose every token is masked."""
 
@@ -29,9 +41,13 @@ class Watcher(TrainerCallback):
         self.loss: float | None = None
         self.eval_loss: float | None = None
         self.evaluated_at: int | None = None
+        self.begins_anew: Callable[[str], None] | None = None
+        """Told the schedule in words, where the weights come from an earlier job."""
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.started = time.monotonic()
+        if self.begins_anew:
+            self.begins_anew(new_schedule(self.run, state.max_steps))
         self.events.write("prepared", **self.prepared, total_steps=state.max_steps)
         self.events.stage("training", f"Training, {state.max_steps} steps")
 

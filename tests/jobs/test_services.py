@@ -326,6 +326,7 @@ def test_a_continued_job_goes_on_for_so_many_epochs_and_says_what_the_learning_r
     more = services.continue_(job=job, by=make_user(), epochs=2)
     training = more.spec["training"]
     assert (more.continued_from, training["num_epochs"], training.get("max_steps")) == (job, 2, None)
+    assert training["start_from"] == job.pk
     assert (more.state, training["learning_rate"], more.name) == (State.QUEUED, 0.0003, f"{job.name}, continued")
     assert "The learning rate starts again at 0.0003 and follows a new" in more.transitions.get().reason
 

@@ -244,3 +244,27 @@ def test_rows_that_were_called_too_long_before_are_not_counted_again() -> None:
 def test_packed_rows_fill_what_is_kept_as_they_should() -> None:
     packed = World(changes={"rows_full": 40, "rows_prepared": 812})
     assert codes(packed.report(read(spec(**{"data.packing": True})))) == []
+
+
+EARLIER = {
+    "start_found": True, "start_state": "succeeded", "start_weights": True, "start_model": SMOL, "start_revision": "",
+    "start_method": "sft",
+    "start_lora": {"r": 16, "alpha": 32, "targets": sorted(LLAMA_TARGETS), "use_rslora": False, "use_dora": False},
+}  # fmt: skip
+
+
+def test_of_an_earlier_job_of_the_same_shape_only_the_new_schedule_is_told() -> None:
+    (said,) = World(changes=EARLIER).report(read(spec(**{"training.start_from": 12})))
+    assert said.code == "earlier.new-schedule"
+    assert said.message.endswith("warm up over 0 steps, then linear from 0.0002 to 0 over 609 steps.")
+
+
+def test_of_a_whole_model_that_is_trained_on_nothing_is_said_about_lora() -> None:
+    whole = World(changes={**EARLIER, "start_lora": None})
+    full = {"training.start_from": 12, "lora.enabled": False, "lora.r": 8}
+    assert codes(whole.report(read(spec(**full)))) == ["earlier.new-schedule"]
+
+
+def test_a_job_that_begins_with_no_other_is_not_asked_about_one() -> None:
+    strange = {**EARLIER, "start_model": "gpt2", "start_method": "dpo", "start_found": False}
+    assert codes(World(changes=strange).report(read(spec()))) == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..engine import Broken, Together, broken, rule
 from ..findings import Fix, Severity
 from ..fixes import advice, clear, use
+from ..rates import warming
 from ..steps import held_out, total_steps
 from ..words import count, number
 
@@ -55,11 +55,6 @@ class Plan(Rows):
         )
 
 
-def _warming(warmup_steps: float, steps: int) -> int:
-    """Steps of warm-up, counted as transformers does."""
-    return int(warmup_steps) if warmup_steps >= 1 else math.ceil(warmup_steps * steps)
-
-
 @rule(
     code="schedule.warmup-beyond-steps",
     severity=Severity.ERROR,
@@ -79,7 +74,7 @@ def _warming(warmup_steps: float, steps: int) -> int:
 )
 def warmup_beyond_steps(warmup_steps: float, lr_scheduler_type: str, plan: Plan) -> Broken | None:
     """The first step of a warm-up has a rate of zero; a run that is no more ends as a success, with nothing learnt."""
-    if plan.steps != 1 or lr_scheduler_type == "constant" or _warming(warmup_steps, 1) < 1:
+    if plan.steps != 1 or lr_scheduler_type == "constant" or warming(warmup_steps, 1) < 1:
         return None
     return broken(fix=use("training.warmup_steps", 0, "Use no warm-up"), warmup=number(warmup_steps))
 
@@ -106,11 +101,11 @@ def warmup_throughout(warmup_steps: float, lr_scheduler_type: str, plan: Plan) -
     steps = plan.steps
     if warmup_steps <= 0 or lr_scheduler_type == "constant" or not steps or steps == 1:
         return None
-    warming = _warming(warmup_steps, steps)
-    if warming < steps:
+    warm = warming(warmup_steps, steps)
+    if warm < steps:
         return None
     fix = use("training.warmup_steps", 0, "Use no warm-up")
-    return broken(fix=fix, warmup=number(warmup_steps), warming=warming, steps=count(steps, "step"))
+    return broken(fix=fix, warmup=number(warmup_steps), warming=warm, steps=count(steps, "step"))
 
 
 @rule(
