@@ -13,6 +13,8 @@ from .world import World
 
 PAUSE = (0.5, 4.0)
 """Seconds between two blows."""
+WITHOUT_TRAINER = 0.15
+"""How often a blow falls while nothing trains: else no training would ever begin."""
 WAITING = 4
 """Jobs that wait or run while blows fall: enough for every place, and one to take its turn."""
 PEACE = 900.0
@@ -30,7 +32,8 @@ def campaign(made: World, *, seconds: float, chance: random.Random) -> Verdict:
             made.revive()
             _keep_busy(made, wishes)
             _wait(made, chance.uniform(*PAUSE))
-            blows.strike()
+            if made.processes("trainer") or chance.random() < WITHOUT_TRAINER:
+                blows.strike()
             if chance.random() < 0.1:
                 made.wait_until_ready()
                 wishes.change_mind()
