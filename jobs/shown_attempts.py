@@ -66,7 +66,7 @@ class ShownAttempt:
 
     @property
     def steps(self) -> str:
-        if self.last_step is None or (self.last_step == 0 and not self.first_step):
+        if self.last_step is None:
             return "no step"
         return f"step {self.first_step or 0} to {self.last_step}"
 
@@ -99,6 +99,8 @@ def _shown(attempt: Attempt, job: Job) -> ShownAttempt:
     outcome, silent = Outcome(attempt.outcome), silent_since(job)
     running = outcome == Outcome.RUNNING
     error: dict[str, Any] = attempt.error or {}
+    last = job.step or None if running and attempt.last_step is None else attempt.last_step
+    first = attempt.first_step if attempt.first_step is not None or last is None else 0
     return ShownAttempt(
         number=attempt.number,
         machine=attempt.machine,
@@ -110,7 +112,7 @@ def _shown(attempt: Attempt, job: Job) -> ShownAttempt:
         tone="is-warn" if running and silent else TONES.get(outcome, ""),
         why=error.get("message", "") or WITHOUT_ERROR.get(outcome, ""),
         exit_code=attempt.exit_code,
-        first_step=attempt.first_step,
-        last_step=job.step if running and attempt.last_step is None else attempt.last_step,
+        first_step=first,
+        last_step=last,
         has_log=attempt_folder(job, str(attempt.number)).log_file.exists() if attempt.number <= job.attempt else False,
     )
