@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.contrib.auth.models import User
 
@@ -25,19 +26,24 @@ MOST = 20
 def see_to_models() -> None:
     """A part of the tick: start the downloads that waiting jobs need, and go on with those that lie idle."""
     heads = waiting().filter(base_model__source=BaseModel.Source.HUB)
-    for job in heads.values("base_model", "spec__model__revision", "owner", "created_at")[:MOST]:
-        model = BaseModel.objects.get(pk=job["base_model"])
-        revision = job["spec__model__revision"]
-        if cache_state(model, revision).at_hand or _was_tried(model, revision, job["created_at"]):
-            continue
-        try:
-            start_download(model=model, revision=revision, by=User.objects.get(pk=job["owner"]))
-        except Problem as refused:
-            logger.info("The model of a waiting job cannot be fetched: %s", refused.message)
+    wanted: dict[tuple[int, str | None], tuple[int, datetime]] = {}
+    for job in heads.values_list("base_model", "spec__model__revision", "owner", "created_at")[:MOST]:
+        wanted.setdefault(job[:2], job[2:])
+    for (model, revision), (owner, since) in wanted.items():
+        _fetch(BaseModel.objects.get(pk=model), revision, owner, since)
     tick()
 
 
-def _was_tried(model: BaseModel, revision: str | None, since: object) -> bool:
+def _fetch(model: BaseModel, revision: str | None, owner: int, since: datetime) -> None:
+    if cache_state(model, revision).at_hand or _was_tried(model, revision, since):
+        return
+    try:
+        start_download(model=model, revision=revision, by=User.objects.get(pk=owner))
+    except Problem as refused:
+        logger.info("The model of a waiting job cannot be fetched: %s", refused.message)
+
+
+def _was_tried(model: BaseModel, revision: str | None, since: datetime) -> bool:
     """Under way, or ended since the job was submitted: then it is for the job to say what is wrong, or to try again."""
     tried = Download.objects.filter(model=model, revision="" if revision in (None, "main") else revision)
     return bool(on_its_way([(model.pk, revision)])) or tried.filter(created_at__gte=since).exists()

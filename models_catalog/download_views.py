@@ -36,7 +36,7 @@ def download(request: PersonRequest, pk: int) -> HttpResponse:
     """Have the model fetched, or say why it cannot be. One that waits for better times is tried at once."""
     model = get_object_or_404(BaseModel.objects.select_related("family"), pk=pk)
     try:
-        try_now(start_download(model=model, by=request.user))
+        try_now(start_download(model=model, revision=request.POST.get("revision"), by=request.user))
     except Problem as refused:
         return _answer(request, model, refused)
     return _answer(request, model)

@@ -40,7 +40,7 @@ class ComesLater(Problem):
 
 def start_download(*, model: BaseModel, revision: str | None = None, by: User | None = None) -> Download:
     """Have a model fetched; answers with the download under way if there is one. Raises `Problem`."""
-    revision = "" if revision in (None, "main") else revision
+    revision = "" if revision is None or revision == "main" else revision
     if cache_state(model, revision or None).at_hand:
         return _finished(model, revision)
     if findings := list(_cannot_fetch(model, revision)):

@@ -203,7 +203,7 @@ class Download(models.Model):
         """ "412 MB of 2.9 GB, goes on in 5 minutes"."""
         seconds = (self.not_before - timezone.now()).total_seconds() if self.not_before else 0
         when = f"in {humanize.naturaldelta(timedelta(seconds=seconds))}" if seconds > 1 else "at once"
-        return f"{self._how_far}, goes on {when}"
+        return f"{self._how_far}, goes on {when}" if self.bytes_done else f"Goes on {when}"
 
     @property
     def _how_far(self) -> str:

@@ -138,9 +138,14 @@ def test_what_a_download_waits_for_is_said_with_what_can_be_done(client: Client,
         assert "Cancel and delete it" in page
 
 
-def test_a_download_that_waits_is_tried_when_asked_for_again(client: Client, owned: Download, online: None) -> None:
-    client.post(f"/models/{owned.model.pk}/download")
-    owned.refresh_from_db()
+@pytest.mark.parametrize("revision", ["", "v2"])
+def test_a_download_that_waits_is_tried_when_asked_for_again(
+    client: Client, owned: Download, online: None, revision: str
+) -> None:
+    Download.objects.update(revision=revision)
+    assert f'name="revision" value="{revision}"' in text(client, "/models/downloads/")
+    client.post(f"/models/{owned.model.pk}/download", {"revision": revision})
+    owned = Download.objects.get()
     assert owned.not_before and owned.not_before <= timezone.now()
 
 
