@@ -16,7 +16,7 @@ from django.urls import reverse_lazy
 from finetune_site.forms_rendering import PageField
 
 from .display import as_text, recommended_text
-from .pickers import Grouped, dataset_choices, eval_dataset_choices, model_choices
+from .pickers import Grouped, dataset_choices, earlier_choices, eval_dataset_choices, model_choices
 from .review import Review, review
 from .rulebook import Choices, Severity, read
 from .rulebook.settings_table import SETTINGS, Kind, Setting
@@ -231,6 +231,9 @@ class JobForm(forms.Form):
         self.fields["data.dataset"].widget = Picker(partial(dataset_choices, user, data.get("data.dataset")))
         self.fields["data.eval_dataset"].widget = Picker(
             partial(eval_dataset_choices, user, data.get("data.eval_dataset"))
+        )
+        self.fields["training.start_from"].widget = Picker(
+            partial(earlier_choices, user, data.get("training.start_from"))
         )
         self.full_clean()
 

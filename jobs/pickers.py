@@ -10,6 +10,10 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from datasets_app.models import Dataset
 from models_catalog import catalogue
 
+from .models import Job, State
+
+MOST_EARLIER = 100
+
 Grouped = list[tuple[str, Any]]
 
 
@@ -34,6 +38,15 @@ def dataset_choices(user: User, chosen: Any) -> Grouped:
 def eval_dataset_choices(user: User, chosen: Any) -> Grouped:
     """The same to evaluate with; a job can do without."""
     return [("", "None: hold out rows, or do not evaluate"), *dataset_choices(user, chosen)[1:]]
+
+
+def earlier_choices(user: User, chosen: Any) -> Grouped:
+    """Whose weights to begin with: one's own finished jobs, newest first. Another number is kept as it was given."""
+    done = Job.objects.filter(owner=user, state=State.SUCCEEDED).values_list("pk", "name")[:MOST_EARLIER]
+    offered = [(str(pk), f"Job {pk} · {name}") for pk, name in done]
+    known = {key for key, _ in offered}
+    other = [] if not chosen or str(chosen) in known else [(str(chosen), f"Job {chosen}")]
+    return [("", "None: the base model's own weights"), *offered, *other]
 
 
 def _dataset_label(dataset: Dataset) -> str:

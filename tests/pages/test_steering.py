@@ -135,6 +135,16 @@ def test_new_warnings_are_to_be_read_before_a_job_is_trained_on(person: Client, 
     assert Job.objects.get(continued_from=job).confirmed_by == job.owner
 
 
+def test_the_form_of_a_new_job_offers_ones_own_finished_jobs_to_begin_with(person: Client, owner: User) -> None:
+    job = make_job(owner, state="succeeded", name="pirate bot", result={"artifacts": [{"name": "a", "size": 1}]})
+    make_job(make_user("colleague"), state="succeeded", name="her secret")
+    where = f"/jobs/new?from={job.pk}&training.start_from={job.pk}"
+    assert where.replace("&", "&amp;") in person.get(f"/jobs/{job.pk}/").content.decode()
+    content = person.get(where).content.decode()
+    assert f'<option value="{job.pk}" selected>Job {job.pk} · pirate bot</option>' in content
+    assert "her secret" not in content
+
+
 def test_errors_stop_a_job_from_being_trained_on(person: Client, owner: User, good: dict[str, str]) -> None:
     job = finished(good, person)
     Job.objects.update(dataset=None)
