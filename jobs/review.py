@@ -96,6 +96,17 @@ def review(choices: Choices, *, user: User | None, job: Job | None = None) -> Re
     return asked.with_rehearsal(rehearsal) if rehearsal else asked
 
 
+def counted_now(asked: Review, user: User) -> Review:
+    """The same review with the jobs of `user` counted anew. Asks the database and nothing else."""
+    account = _account_facts(user, None)
+    if all(asked.facts.get(name) == value for name, value in account.items()):
+        return asked
+    facts = {**asked.facts, **account}
+    report = check(facts)
+    counted = replace(asked, facts=facts, report=report, rehearsal=None)
+    return counted.with_rehearsal(asked.rehearsal) if asked.rehearsal and report.ok else counted
+
+
 def review_job(job: Job) -> Review:
     """Ask again about a job that was submitted, with everything as it is today."""
     return review(read(job.spec), user=job.owner, job=job)
@@ -156,7 +167,12 @@ def _account_facts(user: User, job: Job | None) -> dict[str, Any]:
     """A submitted job stands in line behind the earlier ones only, so it counts no later ones either."""
     others = Job.objects.active().filter(owner=user)
     earlier = others.filter(pk__lt=job.pk) if job else others
-    return {"active_jobs": earlier.count(), "active_jobs_limit": settings.ENVIRONMENT.max_active_jobs}
+    limits = settings.ENVIRONMENT
+    return {
+        "active_jobs": earlier.count(),
+        "active_jobs_limit": limits.max_active_jobs,
+        "gpus_limit": limits.max_gpus_per_user,
+    }
 
 
 def _with_checkpointing(choices: Choices, facts: Mapping[str, Any]) -> Choices:

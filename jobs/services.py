@@ -35,7 +35,7 @@ from .models import (
 )
 from .partial import partial_result
 from .rehearsed import NOT_POSSIBLE, not_possible
-from .review import Review, choices_of, review
+from .review import Review, choices_of, counted_now, review
 from .rulebook import Choices, Report, Severity
 
 OUTCOMES = {
@@ -87,23 +87,28 @@ def submit(
     What was rehearsed before is queued at once. `on_warning` and `on_unrehearsed` say what becomes of the job when
     its rehearsal brings new warnings to light, or cannot be held.
 
-    The row of the owner is locked first, so that two submits at once are counted one after the other.
+    The row of the owner is locked before his jobs are counted, so that two submits at once are counted one after the
+    other. All that looks at files comes before: on SQLite nobody else can write during the transaction.
     """
     _look_into_model(choices)
+    asked = review(choices, user=user)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        asked = review(choices, user=user)
+        asked = counted_now(asked, user)
         if against := _what_stands_against(asked, confirmed, on_unrehearsed):
             raise Refused(against)
-        job = _create(
-            accepted(asked),
-            owner=user,
-            by=by or user,
-            retry_of=retry_of,
-            continued_from=continued_from,
-            on_warning=on_warning,
-            on_unrehearsed=on_unrehearsed,
-        )
+        try:
+            job = _create(
+                accepted(asked),
+                owner=user,
+                by=by or user,
+                retry_of=retry_of,
+                continued_from=continued_from,
+                on_warning=on_warning,
+                on_unrehearsed=on_unrehearsed,
+            )
+        except Dataset.DoesNotExist as gone:  # since the review
+            raise Refused(review(choices, user=user).report) from gone
         transaction.on_commit(ring if asked.rehearsal else partial(enqueue_check, job.pk))
     return job
 
@@ -327,7 +332,8 @@ def claim(job: Job, machine: str, slots: Sequence[int]) -> bool:
     The database alone decides that: by the state in the UPDATE, and by its constraint on places.
     """
     now = timezone.now()
-    here: dict[str, Any] = {"machine": machine, "lease_until": now + LEASE, "started_at": job.started_at or now}
+    here: dict[str, Any] = {"machine": machine, "lease_until": now + LEASE, "not_before": None}
+    here["started_at"] = job.started_at or now
     try:
         with transaction.atomic():
             if not move(job, State.PREPARING, reason=f"Claimed by {machine}.", attempt=job.attempt + 1, **here):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from jobs import services
 from jobs.models import ENDED, ON_A_MACHINE, Job, Outcome, State
@@ -343,3 +343,41 @@ def test_a_continuation_is_checked_as_today():
     job.dataset.delete()
     with pytest.raises(services.Refused):
         services.continue_(job=job, by=make_user(), epochs=1)
+
+
+def test_nothing_looks_at_files_while_others_wait_for_the_database(monkeypatch):
+    outside, inside = len(connection.savepoint_ids), []
+    reviewed = services.review
+    monkeypatch.setattr(
+        services,
+        "review",
+        lambda *args, **more: inside.append(len(connection.savepoint_ids)) or reviewed(*args, **more),
+    )
+    make_submitted()
+    assert inside == [outside]
+
+
+def test_jobs_that_came_during_the_review_count(monkeypatch):
+    def meanwhile(*args, **more):
+        asked = reviewed(*args, **more)
+        for _ in range(settings.ENVIRONMENT.max_active_jobs):
+            make_job()
+        return asked
+
+    reviewed = services.review
+    monkeypatch.setattr(services, "review", meanwhile)
+    with pytest.raises(services.Refused) as refused:
+        make_submitted()
+    assert [finding.code for finding in refused.value.report.errors] == ["account.too-many-jobs"]
+
+
+def test_a_dataset_that_went_during_the_review_is_said(monkeypatch):
+    def meanwhile(asked, user):
+        user.datasets.all().delete()
+        return asked
+
+    monkeypatch.setattr(services, "counted_now", meanwhile)
+    with pytest.raises(services.Refused) as refused:
+        make_submitted()
+    assert [finding.field for finding in refused.value.report.errors] == ["data.dataset"]
+    assert not Job.objects.exists()
