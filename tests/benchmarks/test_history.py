@@ -1,6 +1,6 @@
 """What pages and calls cost with a long history: each asked for again and again, every time for something else.
 
-`FORETUNE_BENCH_JOBS` says how long (default 5,000, with fifty points a job). With `FORETUNE_BENCH_SEEDED=1` the
+`BENCH_JOBS` says how long (default 5,000, with fifty points a job). With `BENCH_SEEDED=1` the
 database of `DATABASE_URL`, which `manage.py seed_history` has filled, is measured as it is. "ours" is what the
 processor was busy for in this process, on average; the database's own work comes on top.
 """
@@ -30,9 +30,9 @@ from models_catalog.models import BaseModel
 from tests.benchmarks.test_check import share
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.django_db]
-SEEDED = os.environ.get("FORETUNE_BENCH_SEEDED") == "1"
-JOBS = int(os.environ.get("FORETUNE_BENCH_JOBS", "5000"))
-ROUNDS = int(os.environ.get("FORETUNE_BENCH_ROUNDS", "40"))
+SEEDED = os.environ.get("BENCH_SEEDED") == "1"
+JOBS = int(os.environ.get("BENCH_JOBS", "5000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "40"))
 GOAL = 150.0
 Ask = Callable[[], object]
 

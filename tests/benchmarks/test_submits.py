@@ -13,10 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.benchmarks import inside_submits
 from tests.benchmarks.test_check import share
 from tests.jobs.real_portal import ROOT, RealPortal
 
@@ -27,7 +29,7 @@ GOAL = 200
 
 @pytest.mark.benchmark
 def test_submits_a_minute(tmp_path: Path) -> None:
-    told = submits(tmp_path, number=int(os.environ.get("FORETUNE_BENCH_SUBMITS", "400")), seconds=60)
+    told = submits(tmp_path, number=int(os.environ.get("BENCH_SUBMITS", "400")), seconds=60)
     holds = told["ours"] >= GOAL and not told["errors"]
     line = {"name": "submits", "unit": "a minute", **told, "goal": f"at least {GOAL}, none failed", "holds": holds}
     print(f"\n{json.dumps(line)}")
@@ -76,9 +78,9 @@ def submit_all(port: int, token: str, spec: dict[str, Any], number: int) -> list
     return told
 
 
-def called(portal: RealPortal, function: str, *arguments: Any) -> Any:
-    call = f"print(json.dumps(inside_submits.{function}(*{arguments!r})))"
-    code = f"import json; from tests.benchmarks import inside_submits; {call}"
+def called(portal: RealPortal, function: str, *arguments: Any, inside: ModuleType = inside_submits) -> Any:
+    """Call a function of a module in a process of the portal."""
+    code = f"import json; from {inside.__name__} import {function} as call; print(json.dumps(call(*{arguments!r})))"
     return json.loads(portal.manage("shell", "--verbosity", "0", "--no-imports", "--command", code))
 
 
