@@ -23,11 +23,14 @@ class Follower:
         self._recorder = Recorder(job)
         self._notes: list[str] = []
         self._first_step: int | None = None
+        self._written_first_step: int | None = None
         self._training = False
 
     def hear(self, event: Event) -> None:
         self.progress.add(event)
         self._recorder.add(event)
+        if self._first_step is None and event.get("event") == "step":
+            self._first_step = 0
         if (step := resumed_at(event)) is not None:
             self._first_step = step
             self._notes.append(f"{RESUMED} {step}.")
@@ -67,9 +70,9 @@ class Follower:
             if not move(self.job, State.RUNNING, reason=self._notes[0]):
                 return self._is_so_already()
             self._notes.pop(0)
-        if self._first_step is not None:
+        if self._first_step != self._written_first_step:
             self._of_attempt(first_step=self._first_step)
-            self._first_step = None
+            self._written_first_step = self._first_step
         return True
 
     def _of_attempt(self, **changes: Any) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import signal
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -56,7 +56,8 @@ class Ending:
     @classmethod
     def of(cls, folder: RunFolder) -> Ending:
         """What lies in the folder; an empty one when no shim lived to see the end."""
-        return cls(**(folder.ending() or {}))
+        told = folder.ending() or {}
+        return cls(**{field.name: told[field.name] for field in fields(cls) if field.name in told})
 
     def write(self, folder: RunFolder) -> None:
         """So that it is known even if the database cannot be reached before the shim dies."""
@@ -166,8 +167,7 @@ class _End:
         """How far the job came, and what is known of it; with what it has learnt by its last checkpoint."""
         result = {**self.job.result, **self.progress.result}
         if keep_weights:
-            with suppress(OSError):  # a full disk: the checkpoint stays where it is
-                result |= partial_result(self.job)
+            result |= partial_result(self.job)
         total = self.progress.total_steps or self.job.total_steps
         metrics = self.progress.metrics or self.job.metrics
         return {"step": self.step, "total_steps": total, "metrics": metrics, "result": result}

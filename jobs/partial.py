@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from .models import Job
 from .run_folder import RunFolder
 from .trainer.checkpoints import Checkpoint, last_complete
+
+logger = logging.getLogger(__name__)
 
 
 def checkpoint_stores(job: Job, before: int | None = None) -> list[Path]:
@@ -24,7 +27,11 @@ def partial_result(job: Job) -> dict[str, Any]:
     checkpoint = last_complete(checkpoint_stores(job))
     if checkpoint is None:
         return {}
-    _lay_out(checkpoint, RunFolder(job.run_dir).output)
+    try:
+        _lay_out(checkpoint, RunFolder(job.run_dir).output)
+    except OSError:  # a full disk: the checkpoint stays where it is
+        logger.exception("Job %s: what it has learnt could not be laid out", job.pk)
+        return {}
     return {"artifacts": checkpoint.artifacts, "partial": {"step": checkpoint.step}}
 
 

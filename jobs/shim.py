@@ -83,7 +83,7 @@ class Shim:
         self.folder = RunFolder(job.run_dir)
         self.follower = Follower(job)
         self.wish: Wish | None = None
-        self._next_beat = self._next_lease = 0.0
+        self._next_beat = self._next_lease = self._next_look = 0.0
         self._written: dict[str, Any] = {}
         self._kill_at = float("inf")
         self._frozen_since: float | None = None
@@ -91,7 +91,6 @@ class Shim:
     def run(self) -> None:
         """Review again, prepare, train, and write down how it ended."""
         signal.signal(signal.SIGTERM, self._shut_down)
-        self.folder.shim_pid.write_text(str(os.getpid()))
         with renewing(self.folder.lease):
             ending = self._attempt()
             ending.write(self.folder)
@@ -105,6 +104,7 @@ class Shim:
     def _attempt(self) -> Ending:
         """What can go wrong before the trainer runs becomes a finding."""
         try:
+            self.folder.shim_pid.write_text(str(os.getpid()))
             self._require_fit()
             self._prepare()
             return Ending(exit_code=self._train(), asked=self.wish is not None)
@@ -216,10 +216,12 @@ class Shim:
                 _signal(trainer, signal.SIGTERM)
         if now > self._kill_at:
             _signal(trainer, signal.SIGKILL)
-        self._thaw(trainer, now)
+        if now >= self._next_look:
+            self._next_look = now + BEAT
+            self._thaw(trainer, now)
 
     def _thaw(self, trainer: Trainer, now: float) -> None:
-        if not _is_frozen(trainer.pid):
+        if not _is_frozen(trainer.pid, with_ranks=self.job.processes > 1):
             self._frozen_since = None
             return
         self._frozen_since = self._frozen_since or now
@@ -239,9 +241,12 @@ def _signal(trainer: Trainer, number: signal.Signals) -> None:
         os.killpg(trainer.pid, number)
 
 
-def _is_frozen(pid: int) -> bool:
+def _is_frozen(pid: int, *, with_ranks: bool) -> bool:
+    """Whether somebody has sent it SIGSTOP; one frozen rank keeps all others waiting."""
     with suppress(psutil.Error):
-        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        trainer = psutil.Process(pid)
+        processes = [trainer, *(trainer.children(recursive=True) if with_ranks else ())]
+        return any(process.status() == psutil.STATUS_STOPPED for process in processes)
     return False
 
 

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 LAST_GRACE = 120.0
 """Seconds after the end of its lease that a trainer without a shim has for its last checkpoint."""
+CANCEL_GRACE = 6.0
+"""The same when somebody waits for its end."""
 
 
 class LocalEngine:
@@ -59,7 +61,7 @@ class LocalEngine:
         Processes are known by the lock they hold and what they are, never by a number alone.
         """
         folder = RunFolder(job.run_dir)
-        patient = seconds_past(folder.lease) < LAST_GRACE
+        patient = seconds_past(folder.lease) < (CANCEL_GRACE if job.cancel_requested else LAST_GRACE)
         for pid in holders(folder.lock):
             if _is_shim(pid, job):
                 logger.warning("Job %s: ended its shim %d, which lost its lease", job.pk, pid)

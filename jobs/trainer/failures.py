@@ -113,6 +113,28 @@ def _disk_full(error: BaseException, run: RunFile | None) -> Finding | None:
     return _finding("disk-full", None, message)
 
 
+_GPU_LOST = (
+    "fallen off the bus",
+    "GPU is lost",
+    "uncorrectable ECC error",
+    "no CUDA-capable device is detected",
+    "CUDA driver initialization failed",
+    "CUDA error: unknown error",
+)
+
+
+def _gpu_lost(error: BaseException, run: RunFile | None) -> Finding | None:
+    """A fault of the card or its driver, not of the run."""
+    said = next((text for text in _GPU_LOST if text in str(error)), None)
+    if said is None:
+        return None
+    message = (
+        f"The GPU of the training machine stopped answering ({said}). If that comes again, your administrator has to "
+        "look at the machine: its kernel log names the fault."
+    )
+    return _finding("gpu-lost", None, message)
+
+
 def _package_missing(error: BaseException, run: RunFile | None) -> Finding | None:
     if not isinstance(error, ImportError) or (error.name or "").startswith("jobs"):  # our own code is not a package
         return None
@@ -183,6 +205,7 @@ _RECOGNISERS: tuple[Callable[[BaseException, RunFile | None], Finding | None], .
     _understood,
     _out_of_memory,
     _disk_full,
+    _gpu_lost,
     _package_missing,
     _template_refused,
     _rows_unreadable,

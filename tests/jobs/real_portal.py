@@ -27,6 +27,7 @@ class RealPortal:
             **os.environ,
             "FORETUNE_HOME": str(home),
             "DATABASE_URL": "",
+            "FORETUNE_CHECKPOINT_MINUTES": "0.02",
             "FORETUNE_ALLOWED_HOSTS": "testserver",
         }
         self.manage("migrate", "--verbosity", "0")
@@ -45,11 +46,18 @@ class RealPortal:
 
     def job(self, pk: int) -> dict[str, Any]:
         """The row as it is now; JSON columns are read."""
+        [row] = self._rows("SELECT * FROM jobs_job WHERE id = ?", pk)
+        return row | {name: json.loads(row[name] or "null") for name in ("metrics", "error", "result", "progress")}
+
+    def attempts(self, pk: int) -> list[dict[str, Any]]:
+        return self._rows("SELECT * FROM jobs_attempt WHERE job_id = ? ORDER BY number", pk)
+
+    def _rows(self, question: str, pk: int) -> list[dict[str, Any]]:
         with sqlite3.connect(self.home / "foretune.sqlite3", timeout=20) as database:
             database.row_factory = sqlite3.Row
-            row = dict(database.execute("SELECT * FROM jobs_job WHERE id = ?", [pk]).fetchone())
+            rows = [dict(row) for row in database.execute(question, [pk])]
         database.close()
-        return row | {name: json.loads(row[name] or "null") for name in ("metrics", "error", "result", "progress")}
+        return rows
 
     def wait(self, pk: int, until: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
@@ -62,5 +70,14 @@ class RealPortal:
         logs = sorted((self.home / "runs" / str(pk)).rglob("*.txt")) + sorted((self.home / "runs").rglob("*.log"))
         return "\n".join(log.read_text()[-3000:] for log in logs)
 
+    def has_checkpoint(self, pk: int) -> bool:
+        return any((self._attempt(pk) / "checkpoints").glob("checkpoint-*"))
+
     def trainer_pid(self, pk: int) -> int:
-        return int((self.home / "runs" / str(pk) / "1" / "trainer.pid").read_text())
+        return int((self._attempt(pk) / "trainer.pid").read_text())
+
+    def shim_pid(self, pk: int) -> int:
+        return int((self._attempt(pk) / "shim.pid").read_text())
+
+    def _attempt(self, pk: int) -> Path:
+        return self.home / "runs" / str(pk) / "1"

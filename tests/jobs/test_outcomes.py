@@ -52,7 +52,8 @@ def test_a_trainer_that_was_killed_goes_on_from_its_last_checkpoint(monkeypatch)
     assert (job.state, job.step) == (State.SUCCEEDED, 4)
     assert "Resumed at step 2." in [step.reason for step in job.transitions.all()]
     first, second = job.attempts.all()
-    assert (first.outcome, first.exit_code, first.last_step, first.error["code"]) == ("crashed", -9, 2, "run.killed")
+    assert (first.outcome, first.exit_code, first.error["code"]) == ("crashed", -9, "run.killed")
+    assert (first.first_step, first.last_step) == (0, 2)
     assert (second.outcome, second.first_step, second.last_step, second.error) == ("succeeded", 2, 4, None)
 
 

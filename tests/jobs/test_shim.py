@@ -283,6 +283,13 @@ def test_a_commit_of_which_nobody_knows_whether_it_happened_is_looked_up(monkeyp
     assert states(job) == ["queued", "preparing", "running", "succeeded"]
 
 
+def test_an_ending_of_another_version_is_read_as_far_as_it_is_known():
+    job = make_claimed()
+    job.run_dir.mkdir(parents=True)
+    RunFolder(job.run_dir).ending_file.write_text('{"exit_code": 3, "mood": "bad"}')
+    assert Ending.of(RunFolder(job.run_dir)) == Ending(exit_code=3)
+
+
 def test_how_it_ended_lies_in_the_folder_before_the_database_is_told(monkeypatch):
     seen = []
     monkeypatch.setattr(shim, "conclude", lambda job, ending: seen.append(Ending.of(RunFolder(job.run_dir)) == ending))

@@ -226,6 +226,15 @@ def test_a_trainer_that_does_not_stop_is_killed_when_its_time_is_over(launched):
     assert trainer.wait(5) == -9
 
 
+def test_a_cancelled_trainer_without_a_shim_gets_less_time(launched):
+    job = make_active(cancel_requested=True)
+    trainer = orphan(job, STUBBORN)
+    RunFolder(job.run_dir).trainer_pid.write_text(str(trainer.pid))
+    grant(RunFolder(job.run_dir).lease, -local.CANCEL_GRACE - 1)
+    assert after_a_tick(job).state == State.CANCELLED
+    assert trainer.wait(5) == -9
+
+
 def test_a_frozen_shim_is_ended_at_once(launched):
     job = make_active()
     shim = orphan(job, LINGER, "supervise", str(job.pk), "1")

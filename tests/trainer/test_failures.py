@@ -79,6 +79,21 @@ def test_a_full_disk_is_recognised_whoever_reports_it(error: Exception) -> None:
     assert found(error).code == "trainer.disk-full"
 
 
+@pytest.mark.parametrize(
+    ("said", "is_lost"),
+    [
+        ("CUDA error: uncorrectable ECC error encountered", True),
+        ("CUDA error: unknown error", True),
+        ("No CUDA GPUs: no CUDA-capable device is detected", True),
+        ("CUDA error: device-side assert triggered", False),
+        ("CUDA error: an illegal memory access was encountered", False),
+    ],
+)
+def test_a_card_that_failed_is_told_from_a_run_that_did(said: str, is_lost: bool) -> None:
+    finding = finding_for(RuntimeError(said), None)
+    assert (finding is not None and finding.code == "trainer.gpu-lost") is is_lost
+
+
 def test_another_error_of_the_disk_is_not_a_full_one() -> None:
     assert finding_for(OSError(errno.EIO, "Input/output error"), make_run_file()) is None
 
