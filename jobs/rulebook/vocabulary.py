@@ -166,6 +166,7 @@ _MACHINE = {
 _ACCOUNT = {
     "active_jobs": "jobs of this person that have not ended",
     "active_jobs_limit": "how many of those one person may have",
+    "gpus_limit": "GPUs that the jobs of one person may hold at once, 0 without a limit",
 }
 
 _MEASURED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.conf import settings
 
 from jobs.models import State
 from jobs.review import NoSuchFix, apply_fix, choices_of, review, review_job
@@ -178,3 +179,9 @@ def test_converting_the_data_by_a_fix_makes_a_new_dataset():
     cured = apply_fix(choices, code=fixes[0][0], index=fixes[0][1], user=make_user())
     assert cured.values["data.dataset"] != choices.values["data.dataset"]
     assert review(cured, user=make_user()).report.ok
+
+
+def test_the_limit_of_gpus_is_known(monkeypatch):
+    limited = settings.ENVIRONMENT.model_copy(update={"max_gpus_per_user": 2})
+    monkeypatch.setattr(settings, "ENVIRONMENT", limited)
+    assert review(make_choices(), user=make_user()).facts["gpus_limit"] == 2

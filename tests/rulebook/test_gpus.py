@@ -64,6 +64,13 @@ def test_no_more_gpus_than_there_are(gpus, asked, said):
     assert codes(World(changes={"gpus": gpus, "bf16": True}).report(read(together(asked)))) == said
 
 
+@pytest.mark.parametrize(("limit", "said"), [(0, []), (1, ["gpus.beyond-limit"]), (2, []), (4, [])])
+def test_no_more_gpus_than_one_person_may_hold(limit, said):
+    report = World(changes={"gpus": 4, "bf16": True, "gpus_limit": limit}).report(read(together(2)))
+    assert codes(report) == said
+    assert [fix.changes for finding in report for fix in finding.fixes] == [{"training.num_processes": 1}] * len(said)
+
+
 def test_fewer_rows_than_all_gpus_take_at_a_time_are_told():
     few = world(rows=15).report(read(together(2, **{"training.batch_size": 8})))
     [finding] = [each for each in few if each.code == "gpus.too-few-rows"]

@@ -125,6 +125,13 @@ def test_two_gpus_train_together_where_there_are_two() -> None:
     assert codes(two.report(read(spec(**{"training.num_processes": 2})))) == []
 
 
+def test_as_many_gpus_as_one_person_may_hold_are_fine() -> None:
+    limited = World(
+        changes={"gpus": 4, "gpus_limit": 2, "gpu_memories": (24 * 10**9,) * 4, "gpu_memory": 24 * 10**9, "bf16": True}
+    )
+    assert limited.report(read(spec(**{"training.num_processes": 2}))).findings == ()
+
+
 def test_as_many_rows_as_two_gpus_take_at_a_time_are_enough() -> None:
     exactly = World(changes={"gpus": 2, "rows": 16, "bf16": True})
     job = spec(**{"training.num_processes": 2, "training.batch_size": 8, "training.num_epochs": 3})

@@ -176,7 +176,7 @@ MACHINE: Mapping[str, Any] = {
     "gpus": 0,
     "nothing_starts": "",
 }
-ACCOUNT: Mapping[str, Any] = {"active_jobs": 0, "active_jobs_limit": 5}
+ACCOUNT: Mapping[str, Any] = {"active_jobs": 0, "active_jobs_limit": 5, "gpus_limit": 0}
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,22 @@ def too_many(num_processes: int, gpus: int) -> Broken | None:
 
 
 @rule(
+    code="gpus.beyond-limit",
+    severity=Severity.ERROR,
+    field=GPUS,
+    message="The job asks for {asked} GPUs, and one person may hold {limit} at once here: it would wait for ever. "
+    "{advice}",
+    breaks={"num_processes": 4, "gpus_limit": 2},
+)
+def beyond_limit(num_processes: int, gpus_limit: int) -> Broken | None:
+    """The queue gives nobody more GPUs at once than the administrator allows, so such a job would never start."""
+    if not gpus_limit or num_processes <= gpus_limit:
+        return None
+    fix = use(GPUS, gpus_limit)
+    return broken(fix=fix, asked=num_processes, limit=gpus_limit, advice=advice([fix]))
+
+
+@rule(
     code="gpus.too-few-rows",
     severity=Severity.WARNING,
     field=GPUS,
