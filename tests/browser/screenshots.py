@@ -19,11 +19,13 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from datasets_app.services import create_dataset
+from jobs import queueing
 from jobs.demo.sample import write_sample
-from jobs.models import Job, Rehearsal, Trial
+from jobs.models import Attempt, Job, Node, Place, Rehearsal, Trial
+from jobs.rulebook.estimate import Estimate
 from models_catalog.demo_model import register_demo_model
 from models_catalog.looks import look_into
-from tests.make import make_job, make_model, make_spec
+from tests.make import make_job, make_model, make_spec, make_user
 from tests.pages.rehearsed import NOT_POSSIBLE, document
 
 from .conftest import PHONE, OpenPage
@@ -33,6 +35,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, seria
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
 SMOL, GPT2 = "HuggingFaceTB/SmolLM2-135M-Instruct", "openai-community/gpt2"
 STEPS, DONE = 120, 84
+DIED_AT, RESUMED_AT = 45, 40
 PAST = (("first try", "failed", 0), ("keeper", "succeeded", STEPS), ("keeper, r 32", "cancelled", 40))
 PAGES = {
     "home": "/",
@@ -64,11 +67,16 @@ REHEARSED = document(
 NOT_BUILT = "One layer of it has 7.1 B parameters, which is more than a stand-in can hold."
 WHY_NOT = f"This job could not be rehearsed: {NOT_BUILT[0].lower()}{NOT_BUILT[1:]}"
 UNDONE = document("not_rehearsed", reason=NOT_BUILT, proved=[], rows=[], seconds={})
+KILLED = "The training process was ended from outside (SIGKILL), which mostly means that the machine ran out of memory."
 HAPPENED = (
     ("checking", ""),
     ("queued", "Rehearsed: it works."),
     ("preparing", "Claimed by testmachine."),
     ("running", "Training starts."),
+    ("queued", f"{KILLED} It goes on by itself from its last checkpoint."),
+    ("preparing", "Claimed by testmachine."),
+    ("running", "Training starts."),
+    ("running", f"Resumed at step {RESUMED_AT}."),
 )
 
 
@@ -90,21 +98,32 @@ def history(owner: User, dataset: Any) -> Job:
 
 
 def running_job(owner: User, dataset: Any) -> Job:
+    """It was killed once, and goes on from its last checkpoint."""
     spec = make_spec(**{"model.name": SMOL, "data.dataset": str(dataset.pk), "lora.r": 16, "lora.alpha": 32})
     now = timezone.now()
     job = make_job(
-        owner, name="lighthouse-keeper", state="running", spec=spec, dataset=dataset, attempt=1, machine="testmachine",
-        started_at=now - timedelta(minutes=4), step=DONE, total_steps=STEPS,
+        owner, name="lighthouse-keeper", state="running", spec=spec, dataset=dataset, attempt=2, machine="testmachine",
+        started_at=now - timedelta(minutes=4), step=DONE, total_steps=STEPS, lease_until=now + timedelta(hours=1),
         metrics={"loss": loss_at(DONE), "learning_rate": 6e-5, "grad_norm": 0.7, "epoch": 2.1},
         progress={"text": f"Training, {STEPS} steps", "fraction": DONE / STEPS, "eta_seconds": 96},
     )  # fmt: skip
     for state, reason in HAPPENED:
         job.transitions.create(to_state=state, reason=reason)
-    job.run_dir.mkdir(parents=True, exist_ok=True)
-    events = [step_event(step, now - timedelta(seconds=3 * (DONE - step))) for step in range(1, DONE + 1)]
-    (job.run_dir / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    (job.run_dir / "log.txt").write_text("Loading HuggingFaceTB/SmolLM2-135M-Instruct\nTokenising 320 rows\n")
+    killed = {"code": "run.killed", "severity": "error", "field": None, "message": KILLED}
+    half, ended = now - timedelta(minutes=2), {"outcome": "crashed", "error": killed, "last_step": DIED_AT}
+    write_attempt(job, 1, range(1, DIED_AT + 1), now - timedelta(minutes=4), ended_at=half, **ended)
+    write_attempt(job, 2, range(RESUMED_AT + 1, DONE + 1), half, first_step=RESUMED_AT)
+    Place.objects.create(machine="testmachine", slot=0, job=job)
     return job
+
+
+def write_attempt(job: Job, number: int, steps: range, began: Any, **values: Any) -> None:
+    Attempt.objects.create(job=job, number=number, machine="testmachine", started_at=began, **values)
+    folder = job.run_dir.with_name(str(number))
+    folder.mkdir(parents=True, exist_ok=True)
+    events = [step_event(step, began + timedelta(seconds=3 * place)) for place, step in enumerate(steps)]
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    (folder / "log.txt").write_text("Loading HuggingFaceTB/SmolLM2-135M-Instruct\nTokenising 320 rows\n")
 
 
 def loss_at(step: int) -> float:
@@ -163,6 +182,7 @@ def test_model(browse: OpenPage, owner: User) -> None:
 def test_refused(browse: OpenPage, owner: User, dataset: Any) -> None:
     rehearsal = Rehearsal.objects.create(document=UNDONE)
     job = running_job(owner, dataset)
+    job.attempts.all().delete()
     Job.objects.filter(pk=job.pk).update(
         state="refused", attempt=0, rehearsal=rehearsal, error=NOT_POSSIBLE | {"message": WHY_NOT}, progress={}
     )
@@ -175,6 +195,17 @@ def test_job(browse: OpenPage, owner: User, history: Job, theme: str) -> None:
     page = browse(owner, f"/jobs/{history.pk}/", theme=theme)
     expect(page.locator("loss-chart")).to_have_attribute("aria-label", re.compile("Training loss over"))
     photograph(page, f"job-{theme}")
+
+
+def test_queue(browse: OpenPage, owner: User, history: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queueing, "estimate", lambda facts: Estimate(seconds=1500))
+    Node.objects.create(name="testmachine", seen_at=timezone.now() + timedelta(hours=1))
+    make_job(make_user("colleague"))
+    for name in ("keeper, r 64", "keeper, 5 epochs"):
+        make_job(owner, name=name)
+    make_job(owner, name="keeper, full", state="paused", attempt=1, step=40, total_steps=STEPS)
+    page = browse(owner, "/queue/")
+    page.screenshot(path=FOLDER / "queue.png", clip={"x": 0, "y": 0, "width": 1360, "height": 720})
 
 
 @pytest.mark.parametrize("name", PAGES)
