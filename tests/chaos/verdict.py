@@ -65,7 +65,7 @@ def judge(made: World, wishes: Wishes, blows: Blows, witness: Witness) -> Verdic
     steps, repeated = evidence.steps_made(found)
     verdict = Verdict(
         jobs=len(jobs),
-        attempts=len(found),
+        attempts=sum(jobs[pk]["attempt"] for pk in jobs),
         kills=sum(blows.struck.values()),
         steps=steps,
         steps_repeated=repeated,

@@ -12,6 +12,8 @@ from .world import MODEL, World
 
 STEPS = 400
 ACCEPTED = (200, 202)
+CANCELLED = 0.2
+"""How often a change of mind is for good; else the job is only paused."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Wishes:
         if not open_jobs:
             return
         pk = self.random.choice(open_jobs)
-        if self.random.random() < 0.25:
+        if self.random.random() < CANCELLED:
             if self._ask(pk, "cancel"):
                 self.cancelled[pk] = time.time()
         elif self._ask(pk, "pause"):
