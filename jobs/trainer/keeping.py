@@ -122,7 +122,7 @@ class NoRoom(Exception):
 
 def fingerprint(run_dir: Path, run: RunFile) -> str:
     """What must be the same for a run to go on: the job, its model, its rows, and all settings that have an effect."""
-    settings = {path: value for path, value in run.settings.items() if path not in WITHOUT_EFFECT}
+    settings = {path: _alike(value) for path, value in run.settings.items() if path not in WITHOUT_EFFECT}
     settings["training.gradient_accumulation"] *= run.settings["training.batch_size"]
     told: dict[str, Any] = {
         "job": run.job,
@@ -131,6 +131,11 @@ def fingerprint(run_dir: Path, run: RunFile) -> str:
         "start_from": run.start_from,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _alike(value: Any) -> Any:
+    """0 and 0.0 are one value, and are written in both ways."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def unusable(refused: list[tuple[int, str]], found: Checkpoint | None) -> Finding:

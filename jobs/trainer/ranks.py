@@ -49,6 +49,8 @@ def run_together(run_dir: Path, number: int) -> int:
         die_of(-code)
     if code == 1:
         tell_first_failure(folder, run_dir / EVENTS_FILE)
+    if code == 0:
+        shutil.rmtree(folder, ignore_errors=True)
     return code
 
 

@@ -35,7 +35,7 @@ def retry(run_dir: Path, run: RunFile, events: Events) -> None:
     again, told = with_smaller_batch(run)
     (run_dir / RUN_FILE).write_text(again.model_dump_json(indent=2))
     events.findings([told])
-    events.stage("loading", "Memory ran out; starting again with smaller batches")
+    events.stage("loading", "Memory ran out; going on with smaller batches")
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-m", "jobs.trainer", str(run_dir)])  # noqa: S606 - ourselves
@@ -51,7 +51,7 @@ def with_smaller_batch(run: RunFile) -> tuple[RunFile, Finding]:
         "training.auto_find_batch_size": False,  # once only
     }
     message = (
-        f"Batches of {before} rows did not fit into memory, so the run started again with batches of {batch} and "
+        f"Batches of {before} rows did not fit into memory, so the run went on with batches of {batch} and "
         f"{accumulation} of them accumulated: every step still sees the same number of rows."
     )
     finding = Finding("trainer.smaller-batch", Severity.WARNING, "training.batch_size", message)

@@ -51,11 +51,9 @@ class At(TrainerCallback):
             self._wish(state)
 
 
-def attempt(run_dir: Path, stop: At | None = None, *, earlier: Sequence[Path] = (), minutes: float = 10) -> Outcome:
-    """One attempt at the job of a folder, with the checkpoints of earlier attempts."""
-    given = json.loads((run_dir / "run.json").read_text())
-    given |= {"checkpoints": [str(folder / "checkpoints") for folder in earlier], "checkpoint_minutes": minutes}
-    (run_dir / "run.json").write_text(json.dumps(given))
+def attempt(run_dir: Path, stop: At | None = None, *, earlier: Sequence[Path] = (), **told: Any) -> Outcome:
+    """One attempt at the job of a folder, with the checkpoints of earlier attempts; `told` joins in run.json."""
+    tell(run_dir, checkpoints=[str(folder / "checkpoints") for folder in earlier], **told)
     signal = stop.stop if stop else StopSignal()
     signal.fence = Fence(run_dir)
 
@@ -72,6 +70,11 @@ def attempt(run_dir: Path, stop: At | None = None, *, earlier: Sequence[Path] = 
     finally:
         torch.set_num_threads(threads)
     return Outcome(run_dir, 0, "")
+
+
+def tell(run_dir: Path, **told: Any) -> None:
+    path = run_dir / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | told))
 
 
 def curve(*attempts: Outcome) -> dict[str, dict[int, Any]]:

@@ -1,4 +1,4 @@
-"""python -m tests.trainer.short_of_memory RUN_DIR: the real trainer, whose first step finds no memory."""
+"""python -m tests.trainer.short_of_memory RUN_DIR: the real trainer, which finds no memory for its third step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from jobs.trainer.__main__ import main
 
 
 class NoMemory(TrainerCallback):
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step < 2:
+            return
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 

@@ -15,7 +15,7 @@ import pytest
 from jobs.trainer.checkpoints import last_complete
 from jobs.trainer.stopping import EXIT_CODE
 from tests.trainer.interrupted import At, assert_same, attempt, curve, interrupt
-from tests.trainer.runs import ROOT, Outcome, command, environment, make_run, train
+from tests.trainer.runs import ROOT, Outcome, command, environment, make_run
 
 pytestmark = [
     pytest.mark.slow,
@@ -147,6 +147,15 @@ def test_a_lease_that_passes_stops_a_run_at_a_checkpoint(chat_llama: Path, tmp_p
     assert found and found.step == first.said("step")[-1]["step"] == first.said("checkpoint")[-1]["step"]
 
 
+def test_checkpoints_come_by_time(chat_llama: Path, tmp_path: Path) -> None:
+    """Each takes a while, and the next is put off until so many times that have passed."""
+    outcome = attempt(make_run(tmp_path, chat_llama), checkpoint_minutes=0)
+    written = outcome.said("checkpoint")
+    assert 1 <= len(written) < 12
+    assert all(each["seconds"] > 0 and each["bytes"] > 10_000 for each in written)
+    assert not (tmp_path / "checkpoints").exists(), "they are not kept beside the result"
+
+
 def test_a_full_disk_costs_the_checkpoints_and_not_the_run(
     chat_llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,14 +169,11 @@ def test_a_full_disk_costs_the_checkpoints_and_not_the_run(
 
 
 def test_a_killed_run_repeats_only_the_steps_since_its_checkpoint(chat_llama: Path, tmp_path: Path) -> None:
-    """The real command, killed with SIGKILL between two checkpoints; the next attempt is let be."""
+    """The real command, killed with SIGKILL between two checkpoints."""
     changes = {"training__num_epochs": 3, "training__save_steps": 5, "lora__dropout": 0.2}
     whole = attempt(make_run(tmp_path / "whole", chat_llama, **changes))
     first = killed_after(8, make_run(tmp_path / "1", chat_llama, **changes))
-    run_dir = make_run(tmp_path / "2", chat_llama, **changes)
-    given = json.loads((run_dir / "run.json").read_text())
-    (run_dir / "run.json").write_text(json.dumps({**given, "checkpoints": [str(first.run_dir / "checkpoints")]}))
-    second = train(run_dir)
+    second = attempt(make_run(tmp_path / "2", chat_llama, **changes), earlier=[first.run_dir])
     at = resumed_at(second)[0]
     assert at in (5, 10, 15)
     assert at == max(each["step"] for each in first.said("checkpoint"))
