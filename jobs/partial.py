@@ -1,4 +1,4 @@
-"""What a job that was stopped has learnt by its last checkpoint: kept as its output."""
+"""The checkpoints of all attempts at a job, and what it has learnt by the last one: the output of a job that was stopped."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ def checkpoint_stores(job: Job, before: int | None = None) -> list[Path]:
     newest = job.attempt if before is None else before - 1
     stores = (RunFolder(job.run_dir.with_name(str(number))).checkpoints for number in range(newest, 0, -1))
     return [store for store in stores if store.is_dir()]
+
+
+def forget_earlier_checkpoints(job: Job) -> None:
+    """Those of attempts before the current one, which nothing needs once it has written its own."""
+    for store in checkpoint_stores(job, before=job.attempt):
+        shutil.rmtree(store, ignore_errors=True)
 
 
 def partial_result(job: Job) -> dict[str, Any]:

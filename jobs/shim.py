@@ -29,6 +29,7 @@ from .locks import holders
 from .machine import gpu_count
 from .models import Job
 from .outcomes import Ending, conclude, explain
+from .partial import forget_earlier_checkpoints
 from .review import review_job
 from .rulebook import Report
 from .run_folder import RunFolder
@@ -178,6 +179,8 @@ class Shim:
             events, cursor = self.engine.follow(self.job, cursor)
             for event in events:
                 self.follower.hear(event)
+                if event.get("event") in ("checkpoint", "finished"):
+                    forget_earlier_checkpoints(self.job)
             if code is not None and not events:
                 return code
             stopping = {"progress": {"text": WORDS[self.wish]}} if self.wish in WORDS else {}

@@ -75,6 +75,7 @@ def train(die_at: int = 0) -> None:
         step(number)
         keep(number)
     finish()
+    say("finished")
 
 
 def stop_at_checkpoint(*_: object) -> None:

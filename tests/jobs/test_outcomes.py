@@ -57,6 +57,15 @@ def test_a_trainer_that_was_killed_goes_on_from_its_last_checkpoint(monkeypatch)
     assert (second.outcome, second.first_step, second.last_step, second.error) == ("succeeded", 2, 4, None)
 
 
+def test_checkpoints_of_earlier_attempts_go_once_a_later_one_has_its_own(monkeypatch):
+    job = run(make_claimed(), "dies before step 3", monkeypatch)
+    first = RunFolder(job.run_dir).checkpoints
+    job = again(job, "dies before step 3", monkeypatch)
+    assert first.exists(), "the second attempt has written none"
+    job = again(job, "trains", monkeypatch)
+    assert not first.exists() and RunFolder(job.run_dir).checkpoints.exists()
+
+
 def test_a_curve_goes_on_where_the_next_attempt_does(monkeypatch):
     job = again(run(make_claimed(), "dies before step 3", monkeypatch), "trains", monkeypatch)
     assert [(point["step"], point["loss"]) for point in curve(job, 100)] == [(1, 2.5), (2, 2.0), (3, 1.5), (4, 1.0)]
