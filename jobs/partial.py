@@ -1,4 +1,4 @@
-"""The checkpoints of all attempts at a job, and what it has learnt by the last one: the output of a job that was stopped."""
+"""The checkpoints of all attempts at a job, and what it has learnt by the last: the output of one that was stopped."""
 
 from __future__ import annotations
 
