@@ -5,14 +5,16 @@ Counted on what transformers 5.23 and PEFT 0.21 write; docs/performance.md has h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .memory import OPTIMIZER_COPIES, Part
 from .words import count, magnitude
 
 FLOAT32 = 4
 KEPT_CHECKPOINTS = 2
-"""The trainer's `save_total_limit`; one more is written before the oldest goes."""
+"""As the trainer keeps them (checkpoints.KEPT); one more is written before the oldest goes."""
+CHECKPOINT_SECONDS = 600
+"""Between two that come by time, unless the portal is set up otherwise."""
 
 BYTES_PER_TOKENIZER_ENTRY = 150
 """tokenizer.json with its merges, tokenizer_config.json and the rest: 72 to 140 for what people train."""
@@ -28,7 +30,8 @@ Measured on 4 to 9 MB of English with SmolLM2's tokenizer, where a token has 4 l
 class Saving:
     """What of a job decides its disk. `width` is bytes of a trained weight as it is saved.
 
-    `checkpoints` are all that the run writes one after the other, `resumable` means with the optimizer's state.
+    `checkpoints` are all that the run must write one after the other, `by_time` those that it writes where there is
+    room, so that it can go on after an interruption.
     """
 
     trainable: int
@@ -38,7 +41,7 @@ class Saving:
     method: str
     rows_bytes: int
     checkpoints: int
-    resumable: bool
+    by_time: int = 0
     download: int = 0
 
     @property
@@ -49,7 +52,7 @@ class Saving:
     @property
     def checkpoint(self) -> int:
         state = OPTIMIZER_COPIES[self.optimizer] * self.trainable * self.width
-        return self.weights + (int(state) if self.resumable else 0)
+        return self.weights + int(state)
 
 
 def fullest(saving: Saving) -> tuple[Part, ...]:
@@ -57,12 +60,17 @@ def fullest(saving: Saving) -> tuple[Part, ...]:
 
     That is while the newest checkpoint is written and the oldest is still there, or at the end beside the result.
     """
-    writing = min(saving.checkpoints, KEPT_CHECKPOINTS + 1)
-    kept = min(saving.checkpoints, KEPT_CHECKPOINTS)
+    checkpoints = max(saving.checkpoints, saving.by_time)
+    writing, kept = min(checkpoints, KEPT_CHECKPOINTS + 1), min(checkpoints, KEPT_CHECKPOINTS)
     if writing * saving.checkpoint > kept * saving.checkpoint + saving.weights:
         return (*_always(saving), *_checkpoints(saving, writing))
     how = f"{magnitude(saving.trainable)} × {saving.width} bytes, and the tokenizer"
     return (*_always(saving), *_checkpoints(saving, kept), Part("Result", saving.weights, how))
+
+
+def least(saving: Saving) -> tuple[Part, ...]:
+    """The same without checkpoints that come by time: what there must be room for, or the run fails."""
+    return fullest(replace(saving, by_time=0))
 
 
 def _always(saving: Saving) -> tuple[Part, ...]:
@@ -74,5 +82,5 @@ def _always(saving: Saving) -> tuple[Part, ...]:
 def _checkpoints(saving: Saving, number: int) -> tuple[Part, ...]:
     if not number:
         return ()
-    what = "weights and optimizer" if saving.resumable else "weights"
-    return (Part("Checkpoints", number * saving.checkpoint, f"{count(number, 'time')} {what}"),)
+    how = f"{count(number, 'time')} weights and optimizer"
+    return (Part("Checkpoints", number * saving.checkpoint, how),)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from .aim import leaf, pieces
-from .disk import KEPT_CHECKPOINTS, Saving, fullest
+from .disk import CHECKPOINT_SECONDS, KEPT_CHECKPOINTS, Saving, fullest
 from .memory import FLOAT32, HALF, Part, Plan, Shape, inputs_kept, lora_parameters, outputs_made, peak, total, weights
 from .rules.cache import TO_FETCH
 from .steps import held_out, total_steps
@@ -201,7 +201,6 @@ def _disk(facts: Facts) -> tuple[Part, ...]:
 def _saving(facts: Facts) -> Saving:
     """The trainer saves what it trained as it trained it: whole models in fp32, quantized ones' adapters in half."""
     lora, half = facts["lora_enabled"], facts.get("precision") != "fp16" and facts["quantization"] != "none"
-    checkpoints, resumable = _checkpoints(facts)
     return Saving(
         trainable=_trainable(facts),
         vocabulary=facts["vocabulary_size"],
@@ -209,8 +208,8 @@ def _saving(facts: Facts) -> Saving:
         optimizer=facts["optim"],
         method=facts["method"],
         rows_bytes=facts["dataset_bytes"],
-        checkpoints=checkpoints,
-        resumable=resumable,
+        checkpoints=_checkpoints(facts),
+        by_time=_checkpoints_by_time(facts),
         download=_fetched_beside(facts),
     )
 
@@ -222,12 +221,22 @@ def _fetched_beside(facts: Facts) -> int:
     return int(facts.get("bytes_to_fetch", 0)) if facts.get("model_cache") in TO_FETCH else 0
 
 
-def _checkpoints(facts: Facts) -> tuple[int, bool]:
-    """How many the run writes, and whether it could be taken up again from them (decisions.choose_intervals)."""
+def _checkpoints(facts: Facts) -> int:
+    """How many the run must write: as often as was asked for, and where it stops early each that may be the best."""
     every = max(0, facts.get("save_steps") or 0)  # fewer than none is another rule's
     if facts.get("early_stopping_patience") and (facts.get("eval_dataset") or _eval_rows(facts)):
-        return _times(facts, max(1, facts.get("eval_steps") or _steps_of_an_epoch(facts))), bool(every)
-    return (_times(facts, every), True) if every else (0, False)
+        evaluations = _times(facts, max(1, facts.get("eval_steps") or _steps_of_an_epoch(facts)))
+        return evaluations + (_times(facts, every) if every else 0)
+    return _times(facts, every) if every else 0
+
+
+def _checkpoints_by_time(facts: Facts) -> int:
+    """As many as lie there at once, where nobody knows how long the run takes."""
+    try:
+        seconds = _seconds(facts)
+    except Unknown:
+        seconds = CHECKPOINT_SECONDS * (KEPT_CHECKPOINTS + 1)
+    return min(seconds // CHECKPOINT_SECONDS, steps_of(facts.known) or KEPT_CHECKPOINTS + 1, KEPT_CHECKPOINTS + 1)
 
 
 def _times(facts: Facts, every: int) -> int:

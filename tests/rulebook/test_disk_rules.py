@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.rulebook import RULES, Severity, read
-from jobs.rulebook.disk import Saving, fullest
+from jobs.rulebook.disk import Saving, fullest, least
 from jobs.rulebook.estimate import disk_needed, estimate
 from jobs.rulebook.findings import Finding
 from jobs.rulebook.memory import total
@@ -32,7 +32,8 @@ def saving(**changes: Any) -> Saving:
 
 
 def parts(**changes: Any) -> dict[str, int]:
-    return {part.name: part.bytes for part in fullest(saving(**changes))}
+    """What there must be room for."""
+    return {part.name: part.bytes for part in least(saving(**changes))}
 
 
 def test_it_says_what_is_needed_of_what_and_that_it_blocks() -> None:
@@ -54,7 +55,7 @@ def test_every_change_offered_really_fits(gigabytes: int, changes: dict[str, Any
     for finding in RULES["disk.run-too-large"].findings(facts):
         for fix in finding.fixes:
             after = disk_needed(facts | {PATHS[path]: value for path, value in fix.changes.items()})
-            assert after and total(fullest(after)) <= ROOM_LEFT * gigabytes * GB, fix.label
+            assert after and total(least(after)) <= ROOM_LEFT * gigabytes * GB, fix.label
 
 
 def test_at_most_three_checkpoints_lie_there_at_once() -> None:
@@ -73,10 +74,32 @@ def test_an_adapter_takes_a_thousandth() -> None:
     assert total(fullest(saving(lora_enabled=True))) < total(fullest(saving())) / 500
 
 
-def test_checkpoints_for_early_stopping_hold_no_optimizer() -> None:
+def test_checkpoints_hold_the_optimizer_those_of_early_stopping_too() -> None:
     best = saving(**HELD_OUT, save_steps=None)
-    assert (best.checkpoints, best.resumable, best.checkpoint) == (3, False, best.weights)
+    assert (best.checkpoints, best.checkpoint) == (3, pytest.approx(3 * best.weights, rel=0.01))
     assert saving(eval_fraction=0.1, save_steps=None).checkpoints == 0, "nobody goes back to the best"
+
+
+def test_checkpoints_come_by_time_unless_the_run_is_short() -> None:
+    """Where nobody knows how long it takes, they are counted."""
+    assert saving(save_steps=None).by_time == 3
+    assert saving(save_steps=None, max_steps=2).by_time == 2
+    work = {"gpus": 1, "gradient_checkpointing": True, "max_length": 100, "token_ceiling": 1000, "num_processes": 1}
+    pace = {"gpu sft full none checkpointed": [[1.0, 1e-15]]}
+    seconds = estimate({**_BREAKS, **work, "pace_history": pace}).seconds
+    assert seconds and seconds < 10 * 60
+    assert saving(save_steps=None, **work, pace_history=pace).by_time == 0
+
+
+def test_a_run_that_fits_without_checkpoints_is_warned_about_only() -> None:
+    short = {"save_steps": None, "disk_free": 100 * GB}
+    assert codes_of(**short) == []
+    (warning,) = found("disk.no-room-for-checkpoints", **short)
+    assert warning.severity is Severity.WARNING
+    assert "checkpoints 289." in warning.message
+    assert [fix.label.partition(" (")[0] for fix in warning.fixes] == ["Train a LoRA adapter"]
+    assert found("disk.no-room-for-checkpoints", **{**short, "disk_free": 300 * GB}) == []
+    assert found("disk.no-room-for-checkpoints", **{**short, "disk_free": 20 * GB}) == [], "it is refused instead"
 
 
 def test_the_download_counts_where_models_lie_beside_runs() -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..disk import Saving, fullest
+from ..disk import Saving, fullest, least
 from ..engine import Broken, Together, broken, rule
 from ..estimate import disk_needed, steps_of
 from ..findings import Fix, Severity
 from ..fixes import advice, model_at_hand
-from ..memory import total
+from ..memory import Part, total
 from ..settings_table import BY_FACT
 from ..words import names, size
 
 ROOM_LEFT = 0.9
 """Above this share of what is free, another job that saves meanwhile can fill the disk."""
+
+
+Parts = Callable[[Saving], tuple[Part, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +77,16 @@ class Job(Together):
         """What it saves. Of a rank that no adapter has nothing is reckoned: that is another rule's."""
         return disk_needed(self.facts) if self.lora_r <= (BY_FACT["lora_r"].maximum or 0) else None
 
-    def needs(self, **changes: Any) -> int | None:
-        """Bytes when the disk is fullest after some changes, by fact."""
+    def needs(self, parts: Parts, **changes: Any) -> int | None:
+        """Bytes of the `parts` of what it saves after some changes, by fact."""
         saving = disk_needed(self.facts | changes)
-        return total(fullest(saving)) if saving else None
+        return total(parts(saving)) if saving else None
 
 
-def _fixes(job: Job) -> Iterator[Fix]:
+def _fixes(job: Job, parts: Parts) -> Iterator[Fix]:
     """What fits, the mildest first: fewer checkpoints, no best model to go back to, an adapter, all of that."""
     for label, changes in _changes(job):
-        needed = job.needs(**changes)
+        needed = job.needs(parts, **changes)
         if needed is not None and needed <= ROOM_LEFT * job.disk_free:
             yield Fix(
                 f"{label} (would need {size(needed)} of {size(job.disk_free)})",
@@ -130,10 +133,10 @@ def run_too_large(job: Job) -> Broken | None:
     saving = job.saving
     if saving is None or saving.download > job.disk_free:  # that is said by cache.disk-too-small
         return None
-    parts = fullest(saving)
+    parts = least(saving)
     if total(parts) <= job.disk_free:
         return None
-    fixes: list[Fix | None] = [*list(_fixes(job))[:3]]
+    fixes: list[Fix | None] = [*list(_fixes(job, least))[:3]]
     if not fixes:
         fixes = [model_at_hand(job.chat_model, job.model)]
     return broken(
@@ -162,7 +165,7 @@ def tight(job: Job) -> Broken | None:
     parts = fullest(saving)
     if not ROOM_LEFT * job.disk_free < total(parts) <= job.disk_free:
         return None
-    fixes = list(_fixes(job))[:2]
+    fixes = list(_fixes(job, fullest))[:2]
     return broken(
         fixes=fixes,
         field="training.save_steps" if saving.checkpoints else "model.name",
@@ -170,4 +173,27 @@ def tight(job: Job) -> Broken | None:
         parts=names([f"{part.name.lower()} {size(part.bytes)}" for part in parts]),
         free=size(job.disk_free),
         advice=advice(fixes, "Ask staff to make room, or start it while no other job runs."),
+    )
+
+
+@rule(
+    code="disk.no-room-for-checkpoints",
+    severity=Severity.WARNING,
+    field="training.save_steps",
+    message="With the checkpoints from which a run goes on after an interruption it would take {needed} of the disk "
+    "({parts}), and {free} are free. It runs without them; if it is interrupted, it starts again. {advice}",
+    breaks={**_BREAKS, "save_steps": None, "disk_free": 100 * 10**9},
+)
+def no_room_for_checkpoints(job: Job) -> Broken | None:
+    """The trainer writes checkpoints where there is room and goes on without; whoever waits for days should know."""
+    saving = job.saving
+    if saving is None or not total(least(saving)) <= job.disk_free < total(fullest(saving)):
+        return None
+    fixes, parts = list(_fixes(job, fullest))[:2], fullest(saving)
+    return broken(
+        fixes=fixes,
+        needed=size(total(parts)),
+        parts=names([f"{part.name.lower()} {size(part.bytes)}" for part in parts]),
+        free=size(job.disk_free),
+        advice=advice(fixes, "Ask staff to make room."),
     )

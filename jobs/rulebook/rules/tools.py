@@ -23,9 +23,8 @@ TELLING = {**CHAT, "rows_with_tools": 40}
     breaks={**CALLING, "template_tools": {"calls": "refused"}},
 )
 def calls_refused(chat: Chat, rows_with_calls: int, template_tools: Mapping[str, str]) -> Broken | None:
-    """One such row stops the whole run. Some templates only take arguments as text; rows hold them as objects."""
-    fate = template_tools.get("calls")
-    if not chat.renders or not rows_with_calls or fate not in ("refused", "as-text"):
+    """One such row stops the whole run. Templates that take arguments as text only are given them so."""
+    if not chat.renders or not rows_with_calls or template_tools.get("calls") != "refused":
         return None
     return broken(rows=count(rows_with_calls, "row"), model=chat.model)
 
