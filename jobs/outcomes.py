@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from finetune_site.problems import Problem, new_reference
 
+from .database_away import AWAY
 from .metrics import record_all
 from .models import ON_A_MACHINE, Attempt, Job, Outcome, State
 from .partial import partial_result
@@ -33,7 +34,8 @@ logger = logging.getLogger(__name__)
 
 MOST_CRASHES = 3
 """Deaths without a word, one after the other, none of which came further than the attempts before."""
-MACHINE_FAULTS = {"trainer.disk-full", "trainer.gpu-lost", "disk.run-too-large", "cache.disk-too-small"}
+NOT_BEGUN = "run.not-begun"
+MACHINE_FAULTS = {NOT_BEGUN, "trainer.disk-full", "trainer.gpu-lost", "disk.run-too-large", "cache.disk-too-small"}
 """Codes of what may be over when one tries again later. What a download waits for says itself until when."""
 MOST_FAULTS = 10
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=1), timedelta(minutes=30)
@@ -84,8 +86,21 @@ def conclude(job: Job, ending: Ending | None = None, progress: Progress | None =
         end.stop(State.PAUSED, f"Paused at step {end.step}." if end.step else "Paused.")
     elif end.ending.asked:
         end.stop(State.QUEUED, f"Given back to the queue. {_goes_on(end.step)}")
+    elif job.state == State.PREPARING and not folder.shim_pid.exists():
+        end.fail(not_begun().as_dict())
     else:
         end.crash()
+
+
+def conclude_anyhow(job: Job) -> None:
+    """The same where nobody is left to try again: a mistake of ours must not leave a job running for ever."""
+    try:
+        conclude(job)
+    except (*AWAY, OSError):
+        raise
+    except Exception as error:
+        finding = explain(error).as_dict()
+        move(job, State.FAILED, reason=finding["message"], error=finding, ended={"error": finding})
 
 
 def postpone(job: Job, finding: Finding) -> None:
@@ -160,7 +175,8 @@ class _End:
         if error["code"] not in MACHINE_FAULTS:
             return None
         faults = _faults_in_a_row(self.job)
-        pause = min(FIRST_PAUSE * 2**faults, LONGEST_PAUSE)
+        once = error["code"] == NOT_BEGUN and not faults  # whoever started it may just have been killed
+        pause = timedelta() if once else min(FIRST_PAUSE * 2**faults, LONGEST_PAUSE)
         return timezone.now() + pause if faults + 1 < MOST_FAULTS else None
 
     def _reached(self, *, keep_weights: bool = False) -> dict[str, Any]:
@@ -207,6 +223,15 @@ def died(exit_code: int | None) -> Finding:
     return _failure("run.ended-silently", f"The training process ended with code {exit_code} and gave no reason.")
 
 
+def not_begun() -> Finding:
+    """As when the installation is broken: no fault of the job, and the same for all others."""
+    return _failure(
+        NOT_BEGUN,
+        "The process that was to run this job ended before it had begun. If that comes again, the portal may be "
+        "installed wrongly on this machine: shim.log in the folder of the attempt says why.",
+    )
+
+
 def gave_up(finding: Finding, times: int, step: int) -> Finding:
     """The last word on a job that dies again and again at the same place."""
     where = f"any further than step {step}" if step else "as far as the first step"
@@ -218,16 +243,16 @@ def gave_up(finding: Finding, times: int, step: int) -> Finding:
 
 
 def explain(error: Exception) -> Finding:
-    """Why an attempt failed before its trainer ran. What nobody foresaw gets a reference, by which the log has it."""
+    """Why an attempt failed outside its trainer. What nobody foresaw gets a reference, by which the log has it."""
     if isinstance(error, Problem) and error.findings:
         return error.findings[0]
     if known := finding_for(error, None):
         return known
     reference = new_reference()
-    logger.error("Unexpected error %s before training", reference, exc_info=error)
+    logger.error("Unexpected error %s around a training", reference, exc_info=error)
     return _failure(
         "run.unexpected",
-        "Something went wrong on our side before training began. Tell whoever runs this portal "
+        "Something went wrong on our side, before training began or after it had ended. Tell whoever runs this portal "
         f"the reference {reference}; the log has the rest.",
     )
 

@@ -20,7 +20,7 @@ from .engines.local import LocalEngine
 from .fetching import models_first, see_to_models
 from .models import ON_A_MACHINE, Job
 from .nodes import closed, end_if_orphan
-from .outcomes import conclude
+from .outcomes import conclude_anyhow
 from .queueing import in_order
 from .trials import see_to_idle
 
@@ -50,13 +50,13 @@ def reap(engine: Engine) -> None:
     silent = on_a_machine.filter(lease_until__lt=timezone.now() - LOST)
     for job in silent.exclude(machine=settings.MACHINE_NAME):
         logger.warning("Job %s: nothing was heard of %s for minutes", job.pk, job.machine)
-        conclude(job)
+        conclude_anyhow(job)
     for job in on_a_machine.filter(machine=settings.MACHINE_NAME):
         try:
             _see_to(job, engine)
         except AWAY:
             raise
-        except Exception:  # the other jobs are not to wait for this one
+        except OSError:  # the other jobs are not to wait for this one, which the next tick sees to again
             logger.exception("Job %s could not be seen to", job.pk)
 
 
@@ -67,7 +67,7 @@ def _see_to(job: Job, engine: Engine) -> None:
         status = _soon(job, engine)
     if status is Status.GONE:
         logger.warning("Job %s: its processes are gone", job.pk)
-        conclude(job)
+        conclude_anyhow(job)
 
 
 def _soon(job: Job, engine: Engine) -> Status:

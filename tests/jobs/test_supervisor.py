@@ -15,13 +15,13 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from jobs import queueing, supervisor
+from jobs import outcomes, queueing, supervisor
 from jobs.engines import local
 from jobs.engines.base import Status
 from jobs.engines.local import LocalEngine
 from jobs.leases import grant
 from jobs.locks import hold_place, holders
-from jobs.models import Job, State
+from jobs.models import Attempt, Job, State
 from jobs.run_folder import RunFolder, hold
 from tests.make import make_job
 
@@ -31,19 +31,30 @@ LINGER = "import time; print(flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
 
+class Launched(list):
+    def __init__(self):
+        super().__init__()
+        self.held = []
+
+
+def release(launched):
+    """All shims die."""
+    while launched.held:
+        os.close(launched.held.pop())
+
+
 @pytest.fixture
 def launched(monkeypatch):
     """Attempts that would have been started; their locks stay held, as a living shim's would."""
-    started, held = [], []
+    started = Launched()
 
     def launch(job, locks):
-        held.extend(os.dup(lock) for lock in locks)
+        started.held.extend(os.dup(lock) for lock in locks)
         started.append((job.pk, job.attempt, job.slots))
 
     monkeypatch.setattr(local, "_launch", launch)
     yield started
-    for lock in held:
-        os.close(lock)
+    release(started)
 
 
 @pytest.fixture
@@ -182,8 +193,20 @@ def test_a_job_that_died_before_training_waits_again_and_is_started(launched):
 
 
 def test_a_job_that_dies_again_and_again_before_training_is_given_up(launched):
-    job = after_a_tick(make_active(State.PREPARING, crashes=2))
+    job = make_active(State.PREPARING, crashes=2)
+    leave(job)
+    RunFolder(job.run_dir).shim_pid.write_text("1")
+    after_a_tick(job)
     assert job.state == State.FAILED and "3 times in a row" in job.error["message"]
+
+
+def test_an_attempt_that_never_began_is_no_crash_of_the_job_and_waits_when_it_comes_again(launched):
+    job = make_active(State.PREPARING, crashes=2)
+    Attempt.objects.create(job=job, number=1, machine=job.machine)
+    assert (after_a_tick(job).state, job.attempt, job.crashes) == (State.PREPARING, 2, 2)
+    release(launched)
+    assert (after_a_tick(job).state, job.crashes) == (State.QUEUED, 2)
+    assert job.not_before and job.attempts.last().error["code"] == "run.not-begun"
 
 
 def test_a_dead_job_that_was_to_be_cancelled_is_cancelled(launched):
@@ -264,20 +287,33 @@ def test_the_holders_of_a_lock_are_known():
     assert holders(RunFolder(job.run_dir).lock) == set()
 
 
+def failing_for(job, error, monkeypatch):
+    real = outcomes.conclude
+
+    def conclude(each):
+        if each == job:
+            raise error
+        real(each)
+
+    monkeypatch.setattr(outcomes, "conclude", conclude)
+
+
 def test_a_job_that_cannot_be_seen_to_keeps_no_other_waiting(monkeypatch, launched, caplog):
     broken, dead = make_active(), make_job(state=State.RUNNING, machine=settings.MACHINE_NAME, attempt=1)
-    real = supervisor.conclude
-    monkeypatch.setattr(supervisor, "conclude", lambda job: real(job) if job != broken else 1 / 0)
+    failing_for(broken, OSError(5, "Input/output error"), monkeypatch)
     assert after_a_tick(dead).state != State.RUNNING
     assert "could not be seen to" in caplog.text
+    assert Job.objects.get(pk=broken.pk).state == State.RUNNING, "the next tick sees to it again"
+
+
+def test_a_mistake_of_ours_leaves_no_job_running_for_ever(monkeypatch, launched):
+    job = make_active()
+    failing_for(job, KeyError("surprise"), monkeypatch)
+    assert (after_a_tick(job).state, job.slots, job.error["code"]) == (State.FAILED, [], "run.unexpected")
 
 
 def test_a_database_that_goes_away_ends_the_tick(monkeypatch, launched):
-    def away(job):
-        raise OperationalError
-
-    make_active()
-    monkeypatch.setattr(supervisor, "conclude", away)
+    failing_for(make_active(), OperationalError(), monkeypatch)
     with pytest.raises(OperationalError):
         supervisor.tick()
 
