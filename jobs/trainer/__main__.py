@@ -41,6 +41,7 @@ def main() -> int:
     run: RunFile | None = None
     try:
         stop.listen()
+        events.write("started", pid=os.getpgrp(), ranks=together.number(), slots=slots())
         events.stage("loading", "Starting the trainer")
         run = RunFile.of(run_dir)
         isolate()
@@ -70,6 +71,12 @@ def read_arguments() -> tuple[Path, int]:
     if not options.run_dir.is_dir():
         parser.error(f"{options.run_dir} is not a folder.")
     return options.run_dir.resolve(), options.processes
+
+
+def slots() -> list[int]:
+    """The places on this machine that it was given, where somebody gives places out."""
+    given = os.environ.get("FORETUNE_SLOTS", "")
+    return [int(slot) for slot in given.split(",") if slot]
 
 
 def isolate() -> None:
