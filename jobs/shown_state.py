@@ -33,6 +33,11 @@ def silent_since(job: Job) -> datetime | None:
     return job.lease_until - LEASE
 
 
+def is_rehearsed_now(job: Job) -> bool:
+    """Whether somebody is at its rehearsal; else it waits for that."""
+    return job.state == State.CHECKING and job.lease_until is not None and job.lease_until > timezone.now()
+
+
 def state_words(job: Job) -> str:
     """Such as "Queued", "Training", "Cancelling", "Not heard of"."""
     if silent_since(job):
@@ -46,6 +51,8 @@ def state_words(job: Job) -> str:
 
 def state_tone(job: Job) -> str:
     """The class of its badge."""
+    if job.state == State.CHECKING and not is_rehearsed_now(job):
+        return ""
     return "is-warn" if silent_since(job) else TONES.get(State(job.state), "")
 
 
@@ -74,6 +81,8 @@ def standing(job: Job) -> str:
     """In a few words, for a card of the job."""
     if silent := silent_since(job):
         return f"Not heard of since {localtime(silent):%H:%M:%S}"
+    if job.state == State.CHECKING:
+        return "Being rehearsed" if is_rehearsed_now(job) else "Waiting to be rehearsed"
     if job.state == State.PAUSED:
         return f"Paused at step {job.step}" if job.step else "Paused before it started"
     if job.state == State.QUEUED:

@@ -21,7 +21,7 @@ from .queueing import expected_starts, pick, places
 from .rulebook.cards import Card, choose_several
 from .rulebook.estimate import memory_needed
 from .rulebook.words import count, size
-from .shown_state import state_words
+from .shown_state import state_tone, state_words
 
 AT_ONCE = 60
 """Seconds within which a start is called "in a moment"."""
@@ -54,7 +54,7 @@ def clock(moment: datetime) -> str:
 def mark(job: Job, wait: Wait | None) -> str:
     """Changes whenever the page of the job would say something else about where it stands."""
     waits = f"{wait.place} {wait.starts_in_words} {wait.why}" if wait else ""
-    return f"{job.attempt} {state_words(job)} {waits}".strip()
+    return f"{job.attempt} {state_words(job)} {state_tone(job)} {waits}".strip()
 
 
 class Outlook:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from datasets_app.models import Dataset
@@ -125,6 +127,8 @@ def test_a_refused_job_is_started_anyway(
 def test_the_page_turns_itself_from_checking_to_refused(browse: OpenPage, owner: User, dataset: Dataset) -> None:
     job = make_job(owner, state="checking", dataset=dataset)
     page = browse(owner, job.get_absolute_url())
+    expect(page.get_by_text("Waiting to be rehearsed")).to_be_visible()
+    Job.objects.update(lease_until=timezone.now() + timedelta(minutes=5))
     expect(page.get_by_text("Being rehearsed")).to_be_visible()
     expect(page.locator("loss-chart")).to_be_hidden()
     move(job, "refused", error=stopped()["findings"][0], rehearsal=Rehearsal.objects.create(document=stopped()))

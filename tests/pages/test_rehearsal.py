@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from jobs.models import Rehearsal, Trial
 from tests.make import make_job, make_user
@@ -21,10 +23,19 @@ def page(person: Client, owner: User, rehearsed: Any = None, **job: Any) -> str:
 
 
 def test_a_job_that_is_being_checked_says_what_is_being_proved(person: Client, owner: User) -> None:
-    content = page(person, owner, state="checking")
+    content = page(person, owner, state="checking", lease_until=timezone.now() + timedelta(minutes=1))
     assert "Being rehearsed" in content and "tiny stand-in" in content
     assert content.count('<ul class="tries"') == 1
     assert "Waiting for a free machine" not in content
+
+
+@pytest.mark.parametrize("ago", [None, 1])
+def test_a_job_that_nobody_rehearses_yet_is_not_said_to_be_rehearsed(
+    person: Client, owner: User, ago: int | None
+) -> None:
+    lease = timezone.now() - timedelta(seconds=ago) if ago else None
+    content = page(person, owner, state="checking", lease_until=lease)
+    assert "Waiting to be rehearsed" in content and "is-live" not in content
 
 
 def test_a_passed_rehearsal_is_kept_folded_with_its_evidence_and_rows(person: Client, owner: User) -> None:
