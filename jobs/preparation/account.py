@@ -21,7 +21,7 @@ from .prepare import Failed, prepare
 from .summary import FIRST, summarise
 from .table import Table
 
-BATCH_ROWS, BATCH_BYTES = 512, 4 * 1024**2
+BATCH_ROWS, BATCH_BYTES = 128, 4 * 1024**2
 """Rows are prepared so many at a time, of at most so many bytes unless one alone has more: memory stays bounded."""
 MOST_REFUSALS = 8
 """Different words of a template that are kept; published templates have one or two."""

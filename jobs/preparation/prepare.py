@@ -131,7 +131,7 @@ def _example(
 ) -> Prepared:
     ids, learnt = whole.ids, None
     if wanted.spans is not None:
-        if whole.source is None:
+        if whole.places is None:
             return Failed("its tokenizer does not say where in the text a token stands", inexact=True)
         learnt = whole.learnt(wanted.spans, len(wanted.text), partial(_ids_up_to, tokenizer, wanted.text))
     if wanted.prompt is not None:

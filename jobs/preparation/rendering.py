@@ -15,6 +15,8 @@ from transformers.utils.chat_template_utils import (
     _render_with_assistant_indices,
 )
 
+from models_catalog.inspection.probes import PROBES, wants_text
+
 from .sandbox import compiled
 
 Messages = list[dict[str, Any]]
@@ -49,6 +51,7 @@ class Writer:
         self.tokenizer, self._template = tokenizer, template
         self._is_plain = type(tokenizer).apply_chat_template is PreTrainedTokenizerBase.apply_chat_template
         self._names: dict[str, Any] = dict(tokenizer.special_tokens_map)
+        self._wants_text: dict[str, bool] = {}
 
     def text(self, messages: Messages, tools: Any, *, waits: bool) -> str:
         """The text of a conversation; with `waits` also the beginning of the answer to come. Raises `Refused`."""
@@ -73,13 +76,32 @@ class Writer:
             raise Refused(words_of(error)) from error
         return text, [(start, end) for start, end in spans]
 
+    def wants_text(self, tools: Any) -> bool:
+        """Whether its template takes the arguments of calls as JSON in a text only."""
+        template = self.tokenizer.get_chat_template(self._template, tools)
+        if template not in self._wants_text:
+            self._wants_text[template] = wants_text(*(self._tried(template, name) for name in ("call", "call-as-text")))
+        return self._wants_text[template]
+
+    def _tried(self, template: str, probe: str) -> str | None:
+        """What becomes of a short conversation with a call; None: it is refused."""
+        messages = [dict(turn) for turn in PROBES[probe].messages]
+        given = {"messages": messages, "tools": None, "documents": None, "add_generation_prompt": False}
+        try:
+            return compiled(template).render(self._names | given)
+        except REFUSALS:
+            return None
+
     def _compiled(self, tools: Any) -> Template:
         return compiled(self.tokenizer.get_chat_template(self._template, tools))
 
     def _given(self, messages: Messages, tools: Any, *, waits: bool) -> dict[str, Any]:
         """All that a template may read, as transformers hands it over."""
+        told = _told(messages)
+        if any("tool_calls" in turn for turn in told) and self.wants_text(tools):
+            told = with_calls_as_text(told)
         return self._names | {
-            "messages": _told(messages),
+            "messages": told,
             "tools": _plain_template_data(tools),
             "documents": None,
             "add_generation_prompt": waits,
@@ -102,6 +124,21 @@ def _told(messages: Messages) -> Messages:
         for turn in messages
     ]
     return told if all(map(_no_reasoning, told)) else _alias_reasoning_fields(told)
+
+
+def with_calls_as_text(messages: Messages) -> Messages:
+    """Arguments of calls as JSON in a text."""
+    return [
+        {**turn, "tool_calls": [_as_text(call) for call in turn["tool_calls"]]} if turn.get("tool_calls") else turn
+        for turn in messages
+    ]
+
+
+def _as_text(call: dict[str, Any]) -> dict[str, Any]:
+    called = call["function"]
+    arguments = called["arguments"]
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {**call, "function": {**called, "arguments": written}}
 
 
 _no_reasoning = frozenset(_REASONING_FIELDS).isdisjoint

@@ -55,7 +55,7 @@ from .run_file import RunFile
 from .saving import save_output, versions, write_result
 from .stopping import Stopped, StopSignal
 from .together import is_first
-from .tokenising import tokenise
+from .tokenising import as_template_takes_them, tokenise
 from .watching import Watcher
 
 
@@ -138,7 +138,10 @@ def prepare(loaded: Loaded, run: RunFile, keeper: Keeper, events: Events, stop: 
     """Build TRL's trainer, which tokenises every row, and check all that can be known before the first step."""
     events.stage("preparing", f"Tokenising {len(loaded.rows)} rows")
     held_out = loaded.settle(choose_held_out(run.settings, len(loaded.rows), run.eval_rows))
-    rows = loaded.rows if run.method == "dpo" else loaded.settle(tokenise(run, loaded.rows, loaded.tokenizer))
+    if run.method == "dpo":
+        rows = as_template_takes_them(run, loaded.rows, loaded.tokenizer)
+    else:
+        rows = loaded.settle(tokenise(run, loaded.rows, loaded.tokenizer))
     given, kept_back = split(rows, held_out, run)
     try:
         trainer = build_trainer(loaded, run, keeper.store, given, kept_back)
@@ -244,6 +247,7 @@ def all_arguments(loaded: Loaded, run: RunFile, *, evaluates: bool) -> dict[str,
         "router_aux_loss_coef": loaded.settle(choose_aux_loss(loaded.model.config.get_text_config())),
         "use_cpu": not loaded.machine.gpu,
         "dataloader_pin_memory": loaded.machine.gpu,
+        "ddp_find_unused_parameters": True if run.facts.get("towers") else None,  # what no text passes through
         "data_seed": run.settings["training.seed"],
         "restore_callback_states_from_checkpoint": True,
         "logging_first_step": True,

@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from jobs.preparation.answers import Way, way_of
 from jobs.preparation.plan import Plan
 from jobs.preparation.prepare import Example, Failed, prepare
+from jobs.preparation.rendering import Writer, with_calls_as_text
 from jobs.rulebook import Fix
 
 from .decisions import Decision
@@ -21,6 +22,7 @@ from .run_file import RunFile
 
 BATCH = 500
 """Rows that are tokenised at a time."""
+_SIDES = ("prompt", "chosen", "rejected")
 Columns = dict[str, list[Any]]
 
 
@@ -54,6 +56,16 @@ def tokenise(run: RunFile, rows: Dataset, tokenizer: PreTrainedTokenizerBase) ->
             raise _not_exact(run, inexact) from inexact
         reason = f"Every turn is learnt, because answers cannot be told exactly in {inexact.where}: {inexact}."
         return Decision(_told(rows, tokenizer, plan.on_every_turn(), None), reason)
+
+
+def as_template_takes_them(run: RunFile, rows: Dataset, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+    """Rows of DPO, which TRL renders itself: with the arguments of calls in a text where the template wants them so."""
+    if not run.conversational or not Writer(tokenizer).wants_text(None):
+        return rows
+    return rows.map(
+        lambda row: {name: with_calls_as_text(turns) for name, turns in row.items() if name in _SIDES and turns},
+        new_fingerprint=uuid4().hex,
+    )
 
 
 def _told(rows: Dataset, tokenizer: PreTrainedTokenizerBase, plan: Plan, way: Way | None) -> Dataset:

@@ -15,7 +15,7 @@ from trl.chat_template_utils import get_training_chat_template, has_generation_m
 
 from . import sandbox
 from .part import Part
-from .probes import BASE, CALL_MARKS, CONTENTS, PROBES, SHAPES, Probe
+from .probes import BASE, CALL_MARKS, CONTENTS, PROBES, SHAPES, Probe, wants_text
 from .sandbox import Result
 from .tokenizer import MOST_NAMED, CannotLoad, embedding_rows, load_tokenizer, stop_tokens
 
@@ -323,8 +323,8 @@ def _fate(seen: Renderings, name: str) -> dict[str, Any]:
 
 
 def _tools(seen: Renderings) -> Iterator[tuple[str, dict[str, Any]]]:
-    """TRL, too, gives arguments as text to a template that does not take them as an object."""
-    call = "call" if seen.results["call"].ok else "call-as-text"
+    """Arguments are given as text to a template that does not take them as an object, in training too."""
+    call = "call-as-text" if _wants_text(seen) else "call"
     beside = seen.text("call-beside-text")
     kept = seen.results[call].ok and all(mark in seen.text(call) for mark in CALL_MARKS)
     yield "schema", _kept("MarkDescription" in seen.text("tools"), _fate(seen, "tools"))
@@ -336,7 +336,11 @@ def _tools(seen: Renderings) -> Iterator[tuple[str, dict[str, Any]]]:
 def _tool_fates(seen: Renderings) -> dict[str, str]:
     """Calls fare `as-text` where their arguments must be JSON in a text."""
     fates = {name: str(fate["outcome"]) for name, fate in _tools(seen)}
-    return fates | {"calls": "as-text"} if fates["calls"] == "kept" and not seen.results["call"].ok else fates
+    return fates | {"calls": "as-text"} if fates["calls"] == "kept" and _wants_text(seen) else fates
+
+
+def _wants_text(seen: Renderings) -> bool:
+    return wants_text(*(seen.text(name) if seen.results[name].ok else None for name in ("call", "call-as-text")))
 
 
 def _kept(kept: bool, fate: dict[str, Any]) -> dict[str, Any]:
