@@ -49,6 +49,7 @@ class At(TrainerCallback):
     ) -> None:
         if self.then == "in the next evaluation":
             self._wish(state)
+            self.stop.check()
 
 
 def attempt(run_dir: Path, stop: At | None = None, *, earlier: Sequence[Path] = (), **told: Any) -> Outcome:

@@ -47,14 +47,16 @@ def test_all_weights_go_on_from_the_midst_of_a_step_of_several_batches(plain_qwe
     assert_same(whole, *attempts)
 
 
-def test_packed_rows_go_on(chat_llama: Path, tmp_path: Path) -> None:
-    changes = {"data__packing": True, "training__batch_size": 2, "training__num_epochs": 3, "lora__dropout": 0.2}
-    whole, attempts = interrupt(tmp_path, chat_llama, "messages", At(8), **changes)
+def test_packed_rows_go_on_and_dropout_of_a_broken_off_step_is_drawn_again(chat_llama: Path, tmp_path: Path) -> None:
+    changes = {"data__packing": True, "training__batch_size": 1, "training__num_epochs": 3, "lora__dropout": 0.2}
+    stop = At(5, "in the midst of the next")
+    whole, attempts = interrupt(tmp_path, chat_llama, "messages", stop, **changes, training__gradient_accumulation=3)
+    assert resumed_at(*attempts) == [5]
     assert_same(whole, *attempts)
 
 
 def test_preferences_teach_an_adapter_after_an_interruption(plain_qwen2: Path, tmp_path: Path) -> None:
-    batches = {"training__batch_size": 2, "training__gradient_accumulation": 2, "lora__dropout": 0.2}
+    batches = {"training__batch_size": 2, "training__gradient_accumulation": 2}
     stop = At(7, "in the midst of the next")
     whole, attempts = interrupt(tmp_path, plain_qwen2, "preference", stop, training__method="dpo", **batches, **COSINE)
     assert resumed_at(*attempts) == [7]
@@ -75,6 +77,7 @@ def test_an_evaluation_that_was_broken_off_is_made_up_for_and_patience_goes_on(
     stops = At(4), At(9, "in the next evaluation"), At(9)
     whole, attempts = interrupt(tmp_path, chat_llama, "messages", *stops, **changes, **rates)
     assert len(whole.said("step")) < whole.said("prepared")[0]["total_steps"]
+    assert [each["step"] for each in attempts[1].said("eval")] == [6], "the next one was broken off"
     assert_same(whole, *attempts)
     assert [run.said("finished")[0]["metrics"] for run in (whole, attempts[-1])] == [
         whole.said("finished")[0]["metrics"]
