@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -69,12 +70,17 @@ class Ending:
 
 def conclude(job: Job, ending: Ending | None = None, progress: Progress | None = None) -> None:
     """Write down the end of the current attempt, whoever saw it. Doing it twice, or at once, changes nothing."""
-    ours = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=ON_A_MACHINE)
-    now = ours.only("cancel_requested", "pause_requested").first()
-    if now is None:
-        return
     folder = RunFolder(job.run_dir)
     end = _End(job, ending or Ending.of(folder), progress or told(job))
+    with transaction.atomic():
+        ours = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=ON_A_MACHINE)
+        now = ours.select_for_update().only("cancel_requested", "pause_requested").first()
+        if now is not None:
+            _decide(end, now, folder)
+
+
+def _decide(end: _End, now: Job, folder: RunFolder) -> None:
+    """`now` is the row with what people wish, which nobody can change before the transaction has ended."""
     result = folder.result()
     if result is not None and end.error is None:
         end.succeed(result)
@@ -86,7 +92,7 @@ def conclude(job: Job, ending: Ending | None = None, progress: Progress | None =
         end.stop(State.PAUSED, f"Paused at step {end.step}." if end.step else "Paused.")
     elif end.ending.asked:
         end.stop(State.QUEUED, f"Given back to the queue. {_goes_on(end.step)}")
-    elif job.state == State.PREPARING and not folder.shim_pid.exists():
+    elif end.job.state == State.PREPARING and not folder.shim_pid.exists():
         end.fail(not_begun().as_dict())
     else:
         end.crash()

@@ -255,33 +255,48 @@ def cancel(*, job: Job, by: User) -> Job:
     What a job that was on a machine before has learnt by its last checkpoint is kept.
     """
     with transaction.atomic():
-        job.refresh_from_db()
-        if job.state in (State.QUEUED, State.CHECKING, State.PAUSED):
-            reason = "Cancelled while it waited." if job.attempt else "Cancelled before it started."
-            kept = {"result": {**job.result, **partial_result(job)}} if job.attempt else {}
-            if move(job, State.CANCELLED, by=by, reason=reason, **kept):
-                return job
-        asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE).update(cancel_requested=True)
-    job.refresh_from_db()
-    if not asked:
-        raise HasEnded(job.get_state_display())
+        _hold(job)
+        if job.state in ENDED:
+            raise HasEnded(job.get_state_display())
+        if job.state in ON_A_MACHINE:
+            _wish(job, cancel_requested=True)
+        else:
+            _cancel_now(job, by)
     return job
+
+
+def _hold(job: Job) -> None:
+    """Look at the row anew, and let nobody change it before the end of the transaction."""
+    job.refresh_from_db(from_queryset=Job.objects.select_for_update(of=("self",)))
+
+
+def _wish(job: Job, **wish: bool) -> None:
+    """What the shim is to see to."""
+    Job.objects.filter(pk=job.pk).update(**wish)
+    for name, value in wish.items():
+        setattr(job, name, value)
+
+
+def _cancel_now(job: Job, by: User) -> bool:
+    reason = "Cancelled while it waited." if job.attempt else "Cancelled before it started."
+    kept = {"result": {**job.result, **partial_result(job)}} if job.attempt else {}
+    return move(job, State.CANCELLED, by=by, reason=reason, **kept)
 
 
 def pause(*, job: Job, by: User) -> Job:
     """Take a job from the queue, or have it stopped at a checkpoint; it keeps its place. Raises HasEnded and NotNow."""
     with transaction.atomic():
-        job.refresh_from_db()
+        _hold(job)
+        if job.state in ENDED:
+            raise HasEnded(job.get_state_display())
         if job.state == State.CHECKING:
             raise NotNow("This job is being rehearsed, which takes no GPU. Pause it once it waits in the queue.")
         if job.cancel_requested:
             raise NotNow("This job is being cancelled, so it cannot be paused any more.")
-        if job.state == State.QUEUED and move(job, State.PAUSED, by=by, reason="Paused while it waited."):
-            return job
-        asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE, cancel_requested=False)
-        if not asked.update(pause_requested=True) and job.state != State.PAUSED:
-            raise HasEnded(job.get_state_display())
-    job.refresh_from_db()
+        if job.state in ON_A_MACHINE:
+            _wish(job, pause_requested=True)
+        elif job.state == State.QUEUED:
+            move(job, State.PAUSED, by=by, reason="Paused while it waited.")
     return job
 
 
@@ -291,17 +306,17 @@ def resume(*, job: Job, by: User) -> Job:
     Raises HasEnded and NotNow.
     """
     with transaction.atomic():
-        job.refresh_from_db()
+        _hold(job)
         if job.state in ENDED:
             raise HasEnded(job.get_state_display())
-        reason = f"Resumed; goes on from step {job.step}." if job.step else "Resumed."
-        if job.state == State.PAUSED and move(job, State.QUEUED, by=by, reason=reason, crashes=0, not_before=None):
+        if job.state == State.PAUSED:
+            reason = f"Resumed; goes on from step {job.step}." if job.step else "Resumed."
+            move(job, State.QUEUED, by=by, reason=reason, crashes=0, not_before=None)
             transaction.on_commit(ring)
-            return job
-        asked = Job.objects.filter(pk=job.pk, state__in=ON_A_MACHINE, pause_requested=True)
-        if not asked.update(pause_requested=False):
+        elif job.state in ON_A_MACHINE and job.pause_requested:
+            _wish(job, pause_requested=False)
+        else:
             raise NotNow("This job is not paused, so there is nothing to resume.")
-    job.refresh_from_db()
     return job
 
 
@@ -309,7 +324,7 @@ def cancel_waiting(*, by: User) -> list[int]:
     """Cancel all jobs of `by` that wait, and tell which. One that starts in the meantime is left alone."""
     with transaction.atomic():
         waiting = Job.objects.filter(owner=by, state__in=(State.QUEUED, State.CHECKING))
-        return [job.pk for job in waiting if move(job, State.CANCELLED, by=by, reason="Cancelled before it started.")]
+        return [job.pk for job in waiting if _cancel_now(job, by)]
 
 
 def set_priority(*, job: Job, by: User, priority: int) -> Job:
