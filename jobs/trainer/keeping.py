@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -101,7 +102,7 @@ class Keeper:
             prune(self.store, best=best, keep=1)
         free = shutil.disk_usage(self.store).free
         if free < SPARE * needed:
-            raise NoRoom(f"it takes {size(needed)} of the disk, and {size(free)} are free")
+            raise NoRoom(errno.ENOSPC, f"it takes {size(needed)} of the disk, and {size(free)} are free")
 
     def put_off(self, seconds: float) -> None:
         self.pause = max(self._shortest_pause, WORTH * seconds)
@@ -116,7 +117,7 @@ class Keeper:
             self.events.findings([not_written(step, error)])
 
 
-class NoRoom(Exception):
+class NoRoom(OSError):
     """The disk is too full for a checkpoint."""
 
 
@@ -145,7 +146,7 @@ def unusable(refused: list[tuple[int, str]], found: Checkpoint | None) -> Findin
 
 
 def not_written(step: int, error: Exception) -> Finding:
-    why = str(error) if isinstance(error, NoRoom) else f"{type(error).__name__}: {error}"
+    why = error.strerror if isinstance(error, NoRoom) else f"{type(error).__name__}: {error}"
     message = (
         f"No checkpoint could be written at step {step}: {why}. Training goes on without; should it be interrupted, it "
         "would begin again from the last checkpoint there is. Ask staff to make room on the disk."
