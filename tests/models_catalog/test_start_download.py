@@ -275,4 +275,4 @@ def test_who_waits_ticks_if_nobody_else_does(model: BaseModel, monkeypatch: pyte
     monkeypatch.setattr(downloads, "tick", lambda: ticks.append(time.monotonic()))
     with pytest.raises(Problem):
         wait_for(model, *[{} for _ in range(10)], {"state": "failed", "error": FINDING})
-    assert 1 < len(ticks) < 8
+    assert len(ticks) > 1
