@@ -29,13 +29,13 @@ class JSONParser(parsers.JSONParser):
 class Ordering(filters.OrderingFilter):
     """`?ordering=name,-rows`. Equal rows come newest first, so that none changes places between two pages.
 
-    A view with `equal_rows` names the columns that say so, as its index has them.
+    A view with `equal_rows` says by what else to order behind which order, as its indexes have it.
     """
 
     def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> Sequence[str] | None:
         asked = super().get_ordering(request, queryset, view)
         ties = getattr(view, "equal_rows", {})
-        return [*asked, *ties.get(asked[-1].lstrip("-"), ["-pk"])] if asked else asked
+        return [*asked, *ties.get(asked[-1], ["-pk"])] if asked else asked
 
 
 class Pages(PageNumberPagination):

@@ -2,8 +2,8 @@
 
 A database counts rows by looking at every one of them, and comes to a page far back by walking past all rows before
 it. So a list for people is counted up to a limit and says "more than" beyond it; one for programs is counted wholly,
-and remembers the count of a long list for a minute. Rows far back are first found by number, which an index alone
-can tell, and only then read.
+and remembers the count of a long list for a minute. Rows of a narrowed list, and rows far back, are first found by
+number, which an index alone can tell, and only then read.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _name_of(rows: QuerySet[Any]) -> str:
 
 def rows_between(rows: QuerySet[Any], first: int, end: int) -> Sequence[Any]:
     """The rows from place `first` on, up to `end`."""
-    if first < FAR:
+    if first < FAR and not rows.query.where:
         return list(rows[first:end])
     numbers = _numbers_between(rows.values_list("pk", flat=True), first, end)
     found = {row.pk: row for row in rows.order_by().filter(pk__in=numbers)}
@@ -95,6 +95,14 @@ class CountedPages(Paginator[Any]):
     ) -> None:
         super().__init__(object_list, max(1, min(int(per_page), MOST_A_PAGE)), *args, **kwargs)
         self._counted, self._most = counted, most
+
+    def page(self, number: Any) -> Any:
+        number = self.validate_number(number)
+        first = (number - 1) * self.per_page
+        return Page(self._rows(first, min(first + self.per_page, self.count)), number, self)
+
+    def _rows(self, first: int, end: int) -> Any:
+        return rows_between(cast("QuerySet[Any]", self.object_list), first, end)
 
     @cached_property
     def _found(self) -> int:

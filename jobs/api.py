@@ -81,7 +81,12 @@ class JobViewSet(OwnJobs, ListModelMixin, RetrieveModelMixin, GenericViewSet[Job
     search_fields = ("name",)
     ordering_fields = ("created_at", "started_at", "finished_at", "name", "state")
 
-    equal_rows: ClassVar = {"state": ["-created_at", "-pk"]}
+    equal_rows: ClassVar = {
+        "state": ["-created_at", "-pk"],
+        "-state": ["-created_at", "-pk"],
+        "-started_at": ["pk"],
+        "-finished_at": ["pk"],
+    }
 
     def get_queryset(self) -> QuerySet[Job]:
         """Facts are large, and only of interest for one job."""

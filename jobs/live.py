@@ -13,12 +13,14 @@ from finetune_site.people import PersonRequest
 from .metrics import curve
 from .models import Job
 from .progress import starts_again
-from .run_folder import MOST_BYTES, Event, RunFolder
+from .run_folder import Event, RunFolder
 from .shown_attempts import attempt_folder, resumed_at
 from .waiting import Outlook, mark
 
 LOG_BYTES = 48_000
 POINTS = 1000
+UNRECORDED = 128 << 10
+"""Bytes of events that the curve in the database may still be without: well over what a `Recorder` holds back."""
 DRAWN = ("step", "eval", "stage")
 
 
@@ -50,7 +52,7 @@ def log(request: PersonRequest, pk: int) -> HttpResponse:
 def _near_the_end(folder: RunFolder) -> int:
     """From where one reading reaches the last event: the database may not have the last seconds of the curve yet."""
     try:
-        return max(0, folder.events_file.stat().st_size - MOST_BYTES)
+        return max(0, folder.events_file.stat().st_size - UNRECORDED)
     except FileNotFoundError:
         return 0
 

@@ -32,8 +32,13 @@ ACTIVE = (State.CHECKING, State.QUEUED, *ON_A_MACHINE, State.PAUSED)
 ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REFUSED)
 
 
-LISTED = ["-created_at", "-id", "state", "method", "base_model", "dataset", "name"]
-"""What lists order and narrow by, in an index of its own: a page far back, or a count, reads no row for it."""
+LISTED = ["owner", "state", "method", "base_model", "dataset", "name"]
+"""What lists are narrowed by. It stands behind the order in each index of a list, so that none reads a row for it."""
+
+
+def _listed(*order: str) -> list[str]:
+    ordered = {name.lstrip("-") for name in order}
+    return [*order, *(name for name in LISTED if name not in ordered)]
 
 
 class OnWarning(models.TextChoices):
@@ -183,15 +188,15 @@ class Job(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["owner", *LISTED], name="job_history"),
-            models.Index(fields=LISTED, name="job_newest"),
-            models.Index(fields=["state", "-created_at", "-id"], name="job_states"),
-            models.Index(fields=["-state", "-created_at", "-id"], name="job_states_back"),
+            models.Index(fields=_listed("owner", "-created_at", "-id"), name="job_history"),
+            models.Index(fields=_listed("-created_at", "-id"), name="job_newest"),
+            models.Index(fields=_listed("state", "-created_at", "-id"), name="job_states"),
+            models.Index(fields=_listed("-state", "-created_at", "-id"), name="job_states_back"),
+            models.Index(fields=_listed("name", "-id"), name="job_names"),
+            models.Index(fields=_listed("started_at", "-id"), name="job_starts"),
+            models.Index(fields=_listed("finished_at", "-id"), name="job_ends"),
             models.Index(fields=["dataset", "-created_at"], name="job_datasets"),
             models.Index(fields=["base_model", "owner"], name="job_models"),
-            models.Index(fields=["name", "-id"], name="job_names"),
-            models.Index(fields=["started_at", "-id"], name="job_starts"),
-            models.Index(fields=["finished_at", "-id"], name="job_ends"),
             models.Index(fields=["machine", "-id"], condition=Q(state=State.SUCCEEDED), name="job_lessons"),
             models.Index(fields=["machine"], condition=Q(state__in=ON_A_MACHINE), name="job_on_machines"),
             models.Index(fields=["created_at"], condition=Q(state=State.QUEUED), name="job_queue"),

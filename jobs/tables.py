@@ -7,15 +7,26 @@ from typing import Any
 import django_tables2 as tables
 import humanize
 from django.db.models import Prefetch, QuerySet
+from django_tables2.rows import BoundRows
 
 from datasets_app.models import Dataset
-from finetune_site.paging import MOST_COUNTED, CountedPages, count_up_to
+from finetune_site.paging import MOST_COUNTED, CountedPages, count_up_to, rows_between
 from finetune_site.people import PersonRequest
 
 from .models import Job
 
 UNREAD = ("facts", "findings", "error", "result")
 """Large columns that the table shows nothing of."""
+
+
+class TablePages(CountedPages):
+    """The same for the rows of a table, which hold its query."""
+
+    object_list: BoundRows
+
+    def _rows(self, first: int, end: int) -> BoundRows:
+        rows = self.object_list
+        return BoundRows(rows_between(rows.data.data, first, end), rows.table)
 
 
 class JobTable(tables.Table):  # type: ignore[misc]  # the library is untyped
@@ -54,7 +65,7 @@ class JobTable(tables.Table):  # type: ignore[misc]  # the library is untyped
             for column in table.columns:
                 if column.name in cls.SORTED_WHEN_SHORT:
                     column.column.orderable = False
-        paging = {"per_page": 20, "paginator_class": CountedPages, "counted": counted, "most": most}
+        paging = {"per_page": 20, "paginator_class": TablePages, "counted": counted, "most": most}
         tables.RequestConfig(request, paginate=paging).configure(table)
         return table
 

@@ -29,7 +29,8 @@ def test_twenty_pages_follow_a_training(tmp_path: Path) -> None:
     portal.environment |= {"FORETUNE_ALLOWED_HOSTS": "127.0.0.1"}
     pk, session = called(portal, "running_job", steps, inside=inside_stream)
     with web_server(portal) as port, ThreadPoolExecutor(PAGES + 1) as pool:
-        trainer = pool.submit(called, portal, "train", pk, seconds, inside=inside_stream)
+        trainer = pool.submit(called, portal, "train", pk, seconds + 5, inside=inside_stream)
+        portal.wait(pk, lambda job: job["step"] > steps, seconds=120)
         pages = [pool.submit(follow, port, pk, session, seconds, EVERY * place / PAGES) for place in range(PAGES)]
         firsts, news, reached = zip(*(page.result() for page in pages), strict=True)
         assert min(reached) > steps and trainer.result() >= max(reached)

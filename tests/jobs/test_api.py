@@ -166,7 +166,7 @@ def test_a_wrong_query_is_answered_in_the_one_shape(query):
 def test_the_history_takes_the_same_number_of_queries_however_long(django_assert_max_num_queries):
     for _ in range(20):
         make_job()
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         owner().get(JOBS)
 
 
