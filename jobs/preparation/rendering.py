@@ -15,8 +15,7 @@ from transformers.utils.chat_template_utils import (
     _render_with_assistant_indices,
 )
 
-from models_catalog.inspection.probes import PROBES, wants_text
-
+from .calls import CALL, CALL_AS_TEXT, conversation, wants_text, with_calls_as_text
 from .sandbox import compiled
 
 Messages = list[dict[str, Any]]
@@ -80,13 +79,12 @@ class Writer:
         """Whether its template takes the arguments of calls as JSON in a text only."""
         template = self.tokenizer.get_chat_template(self._template, tools)
         if template not in self._wants_text:
-            self._wants_text[template] = wants_text(*(self._tried(template, name) for name in ("call", "call-as-text")))
+            self._wants_text[template] = wants_text(*(self._tried(template, call) for call in (CALL, CALL_AS_TEXT)))
         return self._wants_text[template]
 
-    def _tried(self, template: str, probe: str) -> str | None:
+    def _tried(self, template: str, call: dict[str, Any]) -> str | None:
         """What becomes of a short conversation with a call; None: it is refused."""
-        messages = [dict(turn) for turn in PROBES[probe].messages]
-        given = {"messages": messages, "tools": None, "documents": None, "add_generation_prompt": False}
+        given = {"messages": conversation(call), "tools": None, "documents": None, "add_generation_prompt": False}
         try:
             return compiled(template).render(self._names | given)
         except REFUSALS:
@@ -124,21 +122,6 @@ def _told(messages: Messages) -> Messages:
         for turn in messages
     ]
     return told if all(map(_no_reasoning, told)) else _alias_reasoning_fields(told)
-
-
-def with_calls_as_text(messages: Messages) -> Messages:
-    """Arguments of calls as JSON in a text."""
-    return [
-        {**turn, "tool_calls": [_as_text(call) for call in turn["tool_calls"]]} if turn.get("tool_calls") else turn
-        for turn in messages
-    ]
-
-
-def _as_text(call: dict[str, Any]) -> dict[str, Any]:
-    called = call["function"]
-    arguments = called["arguments"]
-    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return {**call, "function": {**called, "arguments": written}}
 
 
 _no_reasoning = frozenset(_REASONING_FIELDS).isdisjoint

@@ -64,7 +64,7 @@ class Onlooker(TrainerCallback):
 
     def _look_for_ends(self, prepared: Prepared, rows: Dataset) -> None:
         stops = stop_tokens(_base(prepared), prepared.tokenizer)
-        self.endings = count_endings(self.run, rows, stops)
+        self.endings = count_endings(self.run, rows, stops, prepared.tokenizer)
         self.stops = [str(prepared.tokenizer.convert_ids_to_tokens(token)) for token in sorted(stops)]
 
     def _choose_steps(self, prepared: Prepared) -> None:

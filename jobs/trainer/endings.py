@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from jobs.preparation.rendering import Refused, Writer
 from jobs.rulebook import Finding, Severity
 
 from .run_file import RunFile
@@ -35,16 +36,47 @@ def stop_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> s
     return {token for token in (*tokens, tokenizer.eos_token_id) if token is not None}
 
 
-def count_endings(run: RunFile, prepared: Dataset, stops: set[int]) -> Endings:
-    """A row that is cut may still hold the end of an earlier answer."""
-    endings = Endings()
+def count_endings(run: RunFile, prepared: Dataset, stops: set[int], tokenizer: PreTrainedTokenizerBase) -> Endings:
+    """A row that is cut may still hold the end of an earlier answer. Ends of other turns do not count."""
+    endings, header = Endings(), answer_header(run, tokenizer)
     for length, trained in islice(_rows(run, prepared), LOOKED_AT):
         whole = length < run.settings["data.max_length"] and not run.settings["data.packing"]
-        learnt = trained[-TAIL:] if whole else trained
+        every_turn = run.method != "dpo" and len(trained) == length
+        learnt = trained[-TAIL:] if whole else _behind(header, trained) if every_turn else trained
         endings.rows += 1
         endings.whole += whole
         endings.ended += not stops.isdisjoint(learnt)
     return endings
+
+
+def answer_header(run: RunFile, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What the template writes before an answer; empty where it writes nothing there, and for plain text."""
+    if not run.conversational:
+        return []
+    write, asked, answer = (
+        Writer(tokenizer).text,
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": "!"},
+    )
+    try:
+        begun, waiting = (write([asked], None, waits=waits) for waits in (False, True))
+        answered = write([asked, answer], None, waits=False)
+    except Refused:
+        return []
+    shared = "".join(
+        mine for mine, _ in takewhile(lambda both: both[0] == both[1], zip(waiting, answered, strict=False))
+    )
+    header = shared.removeprefix(begun).rstrip() if shared.startswith(begun) else ""
+    return list(tokenizer(header, add_special_tokens=False)["input_ids"]) if header else []
+
+
+def _behind(header: list[int], tokens: list[int]) -> list[int]:
+    """The tokens behind the first place where an answer begins."""
+    if not header:
+        return tokens
+    places = (at for at, token in enumerate(tokens) if token == header[0])
+    begins = next((at for at in places if tokens[at : at + len(header)] == header), None)
+    return [] if begins is None else tokens[begins + len(header) :]
 
 
 def _rows(run: RunFile, prepared: Dataset) -> Iterator[tuple[int, list[int]]]:

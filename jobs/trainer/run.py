@@ -168,7 +168,7 @@ def prepare(loaded: Loaded, run: RunFile, keeper: Keeper, events: Events, stop: 
     if run.start_from:
         watcher.begins_anew = loaded.reasons.append
     watch_targets(prepared, run)
-    endings = count_endings(run, prepared.rows, stop_tokens(loaded.model, loaded.tokenizer))
+    endings = count_endings(run, prepared.rows, stop_tokens(loaded.model, loaded.tokenizer), loaded.tokenizer)
     if not keeper.found and (warning := never_ends(run, endings)):
         events.findings([warning])
     return prepared

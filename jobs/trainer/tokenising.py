@@ -10,9 +10,10 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from jobs.preparation.answers import Way, way_of
+from jobs.preparation.calls import with_calls_as_text
 from jobs.preparation.plan import Plan
 from jobs.preparation.prepare import Example, Failed, prepare
-from jobs.preparation.rendering import Writer, with_calls_as_text
+from jobs.preparation.rendering import Writer
 from jobs.rulebook import Fix
 
 from .decisions import Decision

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.preparation.calls import CALL, CALL_AS_TEXT, conversation
+
 Message = dict[str, Any]
 
 
@@ -31,12 +33,6 @@ def _in_parts(turn: Message) -> Message:
     return {**turn, "content": [{"type": "text", "text": turn["content"]}]}
 
 
-_CALL = {"type": "function", "function": {"name": "MarkToolName", "arguments": {"MarkArgument": "MarkValue"}}}
-_CALL_AS_TEXT = {
-    "type": "function",
-    "function": {"name": "MarkToolName", "arguments": '{"MarkArgument": "MarkValue"}'},
-}
-_PRINTED, _JSON = str(_CALL["function"]["arguments"]), _CALL_AS_TEXT["function"]["arguments"]  # type: ignore[index]
 CALL_MARKS = ("MarkToolName", "MarkArgument", "MarkValue")
 _SCHEMA = {
     "type": "function",
@@ -110,20 +106,8 @@ CONTENTS = {
 _TOOL_ANSWER = _turn("tool", "MarkToolOne", name="MarkToolName")
 TOOLS = {
     "tools": Probe([USER, ANSWER], tools=[_SCHEMA]),
-    "call": Probe([USER, _turn("assistant", "", tool_calls=[_CALL]), _TOOL_ANSWER, ANSWER_2]),
-    "call-as-text": Probe([USER, _turn("assistant", "", tool_calls=[_CALL_AS_TEXT]), _TOOL_ANSWER, ANSWER_2]),
-    "call-beside-text": Probe([USER, _turn("assistant", "MarkAnswerOne", tool_calls=[_CALL]), _TOOL_ANSWER, ANSWER_2]),
+    "call": Probe(conversation(CALL)),
+    "call-as-text": Probe(conversation(CALL_AS_TEXT)),
+    "call-beside-text": Probe([USER, _turn("assistant", "MarkAnswerOne", tool_calls=[CALL]), _TOOL_ANSWER, ANSWER_2]),
 }
-
-
-def wants_text(as_object: str | None, as_text: str | None) -> bool:
-    """Whether the arguments of a call must be JSON in a text: an object is refused, or written as Python prints it.
-
-    Given is what a template made of the probes `call` and `call-as-text`; None: it refused.
-    """
-    if as_text is None or as_object is None:
-        return as_text is not None
-    return _PRINTED in as_object and _JSON in as_text
-
-
 PROBES: Mapping[str, Probe] = BASE | SHAPES | PROMPTS | BEGINNINGS | CONTENTS | TOOLS

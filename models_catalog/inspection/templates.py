@@ -13,9 +13,11 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 from trl.chat_template_utils import get_training_chat_template, has_generation_markers
 
+from jobs.preparation.calls import wants_text
+
 from . import sandbox
 from .part import Part
-from .probes import BASE, CALL_MARKS, CONTENTS, PROBES, SHAPES, Probe, wants_text
+from .probes import BASE, CALL_MARKS, CONTENTS, PROBES, SHAPES, Probe
 from .sandbox import Result
 from .tokenizer import MOST_NAMED, CannotLoad, embedding_rows, load_tokenizer, stop_tokens
 

@@ -9,12 +9,12 @@ import pytest
 from transformers import AutoTokenizer
 
 from jobs.preparation.answers import way_of
+from jobs.preparation.calls import wants_text
 from jobs.preparation.plan import Plan
 from jobs.preparation.prepare import Example, prepare
 from jobs.preparation.rendering import Writer
 from jobs.trainer.run_file import RunFile
 from jobs.trainer.tokenising import as_template_takes_them
-from models_catalog.inspection.probes import wants_text
 from tests.inspection.small_tokenizers import published
 from tests.tiny_models import make_tiny_model
 from tests.trainer.runs import make_run, train

@@ -21,7 +21,7 @@ def found(facts: dict[str, Any], **changes: Any) -> list[str]:
     ("fate", "expected"),
     [
         ({"calls": "refused"}, ["tools.calls-refused"]),
-        ({"calls": "as-text"}, ["tools.calls-refused"]),
+        ({"calls": "as-text"}, []),
         ({"calls": "dropped"}, ["tools.calls-dropped"]),
         ({"schema": "dropped"}, ["tools.descriptions-lost"]),
         ({"schema": "refused"}, ["tools.descriptions-refused"]),
