@@ -84,8 +84,8 @@ class BaseModelAdmin(ImportExportModelAdmin):  # type: ignore[misc]  # the libra
 
 @admin.register(Download)
 class DownloadAdmin(admin.ModelAdmin[Download]):
-    list_display = ("model", "state", "text", "created_at", "finished_at")
-    list_filter = ("state",)
+    list_display = ("model", "revision", "state", "text", "asked_by", "machine", "created_at", "finished_at")
+    list_filter = ("state", "machine")
     search_fields = ("model__name",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -95,4 +95,4 @@ class DownloadAdmin(admin.ModelAdmin[Download]):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Download]:
-        return super().get_queryset(request).select_related("model")
+        return super().get_queryset(request).select_related("model", "asked_by")

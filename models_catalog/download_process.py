@@ -131,14 +131,14 @@ class Fetch:
         """Have it tried again later, unless that has been done too often without a byte."""
         brought = self.plan is not None and self.plan.done > self._found
         tries = 0 if brought else self.download.tries
-        error = fault.findings[0].as_dict()
+        finding = fault.findings[0]
         if tries >= len(BACKOFF):
-            self._end(Download.State.FAILED, error=error, tries=tries)
+            self._end(Download.State.FAILED, error=refusals.given_up(finding, tries + 1).as_dict(), tries=tries)
             return
         pause = max(BACKOFF[tries], fault.wait)
         later = timezone.now() + timedelta(seconds=pause)
         logger.info("%s goes on in %.0f s: %s", self.download, pause, fault.message)
-        self._end(Download.State.WAITING, error=error, tries=tries + 1, not_before=later, finished_at=None)
+        self._end(Download.State.WAITING, error=finding.as_dict(), tries=tries + 1, not_before=later, finished_at=None)
 
     def _end(self, state: Download.State, **changes: Any) -> None:
         if self.plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from django.conf import settings
@@ -155,8 +156,8 @@ def no_network(name: str) -> Finding:
     return error(
         "network",
         MODEL,
-        f"The connection to the hub failed while {name} was fetched. What has arrived is kept, and the download goes "
-        "on by itself. If this lasts, ask whoever runs this portal whether the machine reaches the hub.",
+        f"The connection to the hub failed while {name} was fetched. What has arrived is kept. If this lasts, ask "
+        "whoever runs this portal whether the machine reaches the hub.",
     )
 
 
@@ -164,8 +165,8 @@ def no_answer(name: str) -> Finding:
     return error(
         "no-answer",
         MODEL,
-        f"Nothing came from the hub for too long while {name} was fetched. What has arrived is kept, and the download "
-        "goes on by itself.",
+        f"Nothing came from the hub for too long while {name} was fetched. What has arrived is kept. If this lasts, "
+        "ask whoever runs this portal whether the machine reaches the hub.",
     )
 
 
@@ -173,8 +174,8 @@ def too_many_calls(name: str) -> Finding:
     return error(
         "busy",
         MODEL,
-        f"The hub takes no more calls from this portal for now, so {name} has to wait. The download goes on by itself "
-        f"as soon as the hub allows; a token in {variable('hub_token')} allows more.",
+        f"The hub takes no more calls from this portal for now, so {name} has to wait until it does. A token in "
+        f"{variable('hub_token')} allows more calls.",
     )
 
 
@@ -182,9 +183,15 @@ def hub_is_down(name: str, status: int) -> Finding:
     return error(
         "hub-down",
         MODEL,
-        f"The hub has trouble of its own (it answered {status}) while {name} was fetched. What has arrived is kept, "
-        "and the download goes on by itself.",
+        f"The hub has trouble of its own (it answered {status}) while {name} was fetched. What has arrived is kept. "
+        "Wait until the hub works again, or choose a model that is here.",
     )
+
+
+def given_up(finding: Finding, times: int) -> Finding:
+    """The same, said of a download that is not tried any more."""
+    end = f"It was tried {times} times in a row and brought nothing: download it again when that is over."
+    return replace(finding, message=f"{finding.message} {end}")
 
 
 def hub_refuses(name: str, status: int) -> Finding:

@@ -312,6 +312,7 @@ def test_failures_in_a_row_wait_longer_each_time_and_end(hub: Hub, large: BaseMo
         download.delete()
     assert waits == sorted(waits)
     assert ended(large, tries=len(BACKOFF)) == ("failed", "hub-down")
+    assert f"tried {len(BACKOFF) + 1} times in a row" in Download.objects.get().error["message"]
 
 
 def test_a_download_that_has_brought_something_is_patient_again(hub: Hub, large: BaseModel) -> None:
