@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from finetune_site.journal import Journal
+
 from .trainer import folder
 
 Event = dict[str, Any]
@@ -29,6 +31,11 @@ class RunFolder:
     def lock(self) -> Path:
         """The job's, for all its attempts. Held by shim and trainer; the kernel lets go when both are dead."""
         return self.path.parent / "lock"
+
+    @property
+    def journal(self) -> Journal:
+        """The job's, for all its attempts: what was done with its processes."""
+        return Journal(self.path.parent / "journal.jsonl")
 
     @property
     def shim_pid(self) -> Path:

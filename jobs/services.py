@@ -37,6 +37,7 @@ from .partial import partial_result
 from .rehearsed import NOT_POSSIBLE, not_possible
 from .review import Review, choices_of, counted_now, review
 from .rulebook import Choices, Report, Severity
+from .run_folder import RunFolder
 
 OUTCOMES = {
     State.SUCCEEDED: Outcome.SUCCEEDED,
@@ -396,6 +397,9 @@ def move(
             Attempt.objects.filter(job=job, number=job.attempt).update(**end)
         attempt = changes.get("attempt", job.attempt)
         Transition.objects.create(job=job, from_state=was, to_state=to, attempt=attempt, reason=reason[:300], by=by)
+        if attempt:
+            told = {"from": was, "to": to, "attempt": attempt, "reason": reason}
+            transaction.on_commit(lambda: RunFolder(job.run_dir).journal.note("moved", **told))
     for name, value in {"state": to, **changes}.items():
         setattr(job, name, value)
     return True

@@ -65,6 +65,7 @@ class LocalEngine:
         for pid in holders(folder.lock):
             if _is_shim(pid, job):
                 logger.warning("Job %s: ended its shim %d, which lost its lease", job.pk, pid)
+                folder.journal.note("shim ended, for its lease had passed", attempt=job.attempt, shim=pid)
                 _send(pid, signal.SIGKILL)
             elif _is_of_trainer(pid, folder):
                 for number in (signal.SIGTERM, signal.SIGCONT) if patient else (signal.SIGKILL,):
