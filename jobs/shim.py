@@ -6,7 +6,9 @@ stops, keeps the row up to date, and passes on the wish to cancel or pause. A da
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -43,6 +45,10 @@ RENEWED_EVERY = 5.0
 """Seconds between two signs of life in the row when nothing changes."""
 FROZEN = 8.0
 """Seconds that a trainer may be stopped by SIGSTOP. Then it is let go on: who wants it to rest can pause the job."""
+
+
+FULL = 1 << 20
+"""Bytes left on a disk that is full."""
 
 
 class Wish(Enum):
@@ -92,8 +98,17 @@ class Shim:
     def run(self) -> None:
         """Review again, prepare, train, and write down how it ended."""
         signal.signal(signal.SIGTERM, self._shut_down)
+        note = self.folder.journal.note
+        note("shim started", attempt=self.job.attempt, machine=self.job.machine)
         with renewing(self.folder.lease):
             ending = self._attempt()
+            note(
+                "attempt ended",
+                attempt=self.job.attempt,
+                exit_code=ending.exit_code,
+                wish=self.wish,
+                error=ending.error,
+            )
             ending.write(self.folder)
             keep_trying(self.follower.finish)
             keep_trying(lambda: conclude(self.job, ending))
@@ -108,7 +123,8 @@ class Shim:
             self.folder.shim_pid.write_text(str(os.getpid()))
             self._require_fit()
             self._prepare()
-            return Ending(exit_code=self._train(), asked=self.wish is not None)
+            code = self._train()
+            return Ending(exit_code=code, asked=self.wish is not None, error=self._unsaid(code))
         except Stopped:
             return Ending(asked=True)
         except AWAY:  # for minutes: the tick that finds the job without a process gives it back
@@ -120,6 +136,13 @@ class Shim:
             return Ending(error=explain(later).as_dict(), not_before=later.not_before.isoformat())
         except Exception as error:
             return Ending(error=explain(error).as_dict())
+
+    def _unsaid(self, code: int) -> dict[str, Any] | None:
+        """On a full disk a trainer cannot even say that the disk is full."""
+        if code == 0 or self.wish or self.follower.progress.failure:
+            return None
+        free = shutil.disk_usage(self.folder.path).free
+        return explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))).as_dict() if free < FULL else None
 
     def _require_fit(self) -> None:
         """The rules, asked again on this machine with everything as it is today."""
@@ -160,6 +183,7 @@ class Shim:
         )
         try:
             self.folder.trainer_pid.write_text(str(trainer.pid))
+            self.folder.journal.note("trainer started", attempt=self.job.attempt, trainer=trainer.pid)
             self.follower.training_starts()
             return self._follow(trainer)
         finally:

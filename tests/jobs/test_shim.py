@@ -25,7 +25,7 @@ from jobs.run_inputs import write_whole
 from jobs.services import claim
 from jobs.shim import Shim, Wish
 from models_catalog.downloads import ComesLater
-from tests.jobs.attempts import hurry, make_claimed, make_queued, run, states
+from tests.jobs.attempts import again, hurry, make_claimed, make_queued, run, states
 from tests.make import make_dataset, make_user
 
 pytestmark = pytest.mark.django_db
@@ -224,6 +224,21 @@ def test_a_disk_that_fills_up_while_rows_are_copied_is_waited_for(monkeypatch):
     monkeypatch.setattr(run_inputs, "write_whole", full)
     job = run(make_claimed(), "succeeds", monkeypatch)
     assert (job.state, job.attempts.get().error["code"]) == (State.QUEUED, "trainer.disk-full")
+
+
+def test_a_trainer_that_had_no_room_for_its_last_words_is_understood(monkeypatch):
+    job = run(make_claimed(), "ends without a result", monkeypatch)
+    assert job.attempts.get().error["code"] == "run.ended-silently", "there was room"
+
+    def died_on_a_full_disk(attempt, trainer):
+        trainer.wait(10)
+        monkeypatch.setattr(shim.shutil, "disk_usage", lambda path: SimpleNamespace(free=4096))
+        return 1
+
+    monkeypatch.setattr(Shim, "_follow", died_on_a_full_disk)
+    job = again(job, "ends without a result", monkeypatch)
+    assert (job.state, job.attempts.last().error["code"]) == (State.QUEUED, "trainer.disk-full")
+    assert job.not_before
 
 
 def test_a_download_that_has_to_wait_says_until_when(monkeypatch):
