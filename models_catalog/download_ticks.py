@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 MOST_AT_ONCE = 4
 """Downloads of one machine. More would only share the line."""
-SILENT = timedelta(minutes=2)
+SILENT = timedelta(minutes=1)
 """A process that holds its lock and says nothing for so long was stopped: it is ended, and another goes on."""
 LOST = timedelta(minutes=10)
 """After this long another machine's download is ours."""

@@ -120,6 +120,10 @@ class BaseModel(models.Model):
             raise ValidationError({"path": [finding.message for finding in wrong]})
 
 
+QUIET = timedelta(seconds=20)
+"""A process that fetches writes twice a second; starting one on a busy machine takes this long."""
+
+
 class Download(models.Model):
     """The fetching of a model's files from the hub: one for each model and revision, however many ask for it.
 
@@ -209,16 +213,24 @@ class Download(models.Model):
     def _how_far(self) -> str:
         done = size(self.bytes_done)
         parts = [f"{done} of {size(self.bytes_total)}" if self.bytes_total else done]
-        if self.state == self.State.RUNNING and self.bytes_per_second:
+        if self.silent_for:
+            parts.append(f"nothing was heard of it for {humanize.naturaldelta(self.silent_for)}")
+        elif self.state == self.State.RUNNING and self.bytes_per_second:
             parts.append(f"{size(self.bytes_per_second)} a second")
         if self.time_left:
             parts.append(f"about {humanize.naturaldelta(self.time_left)} left")
         return ", ".join(parts)
 
     @property
+    def silent_for(self) -> timedelta | None:
+        """Since its process has said anything, if that is longer than a living one is silent."""
+        silent = timezone.now() - self.touched_at if self.touched_at else timedelta()
+        return silent if self.state == self.State.RUNNING and silent > QUIET else None
+
+    @property
     def time_left(self) -> timedelta | None:
         """From its present speed; None while nothing arrives and after the end."""
-        if self.state != self.State.RUNNING or not (self.bytes_per_second and self.bytes_total):
+        if self.state != self.State.RUNNING or self.silent_for or not (self.bytes_per_second and self.bytes_total):
             return None
         return timedelta(seconds=max(0, self.bytes_total - self.bytes_done) / self.bytes_per_second)
 

@@ -110,4 +110,10 @@ TOOLS = {
     "call-as-text": Probe(conversation(CALL_AS_TEXT)),
     "call-beside-text": Probe([USER, _turn("assistant", "MarkAnswerOne", tool_calls=[CALL]), _TOOL_ANSWER, ANSWER_2]),
 }
-PROBES: Mapping[str, Probe] = BASE | SHAPES | PROMPTS | BEGINNINGS | CONTENTS | TOOLS
+_REASONED_APART = {**ANSWER, "reasoning_content": "MarkReasonOne"}
+REASONING = {
+    "reasoned-apart": Probe([USER, _REASONED_APART]),
+    "reasoned-apart-early": Probe([USER, _REASONED_APART, USER_2, ANSWER_2]),
+}
+"""Reasoning in a key of its own."""
+PROBES: Mapping[str, Probe] = REASONING | BASE | SHAPES | PROMPTS | BEGINNINGS | CONTENTS | TOOLS

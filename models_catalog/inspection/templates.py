@@ -88,6 +88,7 @@ def _described(tokenizer: PreTrainedTokenizerBase, stops: Sequence[int], rows: i
         "template_adds_system": _added_system(tokenizer, seen),
         "template_adds_to_answer": _added_to_answer(seen),
         "template_tools": _tool_fates(seen),
+        "template_reasoning": _reasoning_fate(seen),
     }
     if rows is not None:
         facts["template_tokens_beyond"] = _beyond(tokenizer, seen, rows)
@@ -339,6 +340,13 @@ def _tool_fates(seen: Renderings) -> dict[str, str]:
     """Calls fare `as-text` where their arguments must be JSON in a text."""
     fates = {name: str(fate["outcome"]) for name, fate in _tools(seen)}
     return fates | {"calls": "as-text"} if fates["calls"] == "kept" and _wants_text(seen) else fates
+
+
+def _reasoning_fate(seen: Renderings) -> str:
+    """Of reasoning in a key of its own: dropped, kept in the last answer only (`last`), or kept."""
+    if "MarkReasonOne" not in seen.text("reasoned-apart"):
+        return "dropped"
+    return "kept" if "MarkReasonOne" in seen.text("reasoned-apart-early") else "last"
 
 
 def _wants_text(seen: Renderings) -> bool:

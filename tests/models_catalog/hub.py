@@ -102,9 +102,12 @@ class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # whoever asked has gone
+            super().handle()
+
     def do_GET(self) -> None:
-        with suppress(ConnectionError):
-            self._answer()
+        self._answer()
 
     def do_HEAD(self) -> None:
         self._answer()

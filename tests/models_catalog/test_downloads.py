@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -229,6 +230,14 @@ def test_a_wish_to_cancel_is_heard_while_the_hub_is_silent(hub: Hub, large: Base
     download.refresh_from_db()
     assert (download.state, download.error) == ("cancelled", None)
     assert time.monotonic() - begun < 15
+
+
+def test_a_process_that_says_nothing_is_not_said_to_bring_anything(large: BaseModel) -> None:
+    download = make_running(large, bytes_done=1_000_000, bytes_total=4_000_000, bytes_per_second=20_000)
+    assert download.text == "1 MB of 4 MB, 20 kB a second, about 2 minutes left"
+    download.touched_at -= timedelta(seconds=40)
+    assert download.text == "1 MB of 4 MB, nothing was heard of it for 40 seconds"
+    assert (download.time_left, download.progress["eta_seconds"]) == (None, None)
 
 
 # What goes wrong
