@@ -62,7 +62,7 @@ accuracy: $(STAMP) ## Check jobs, then really train them: make accuracy [CASES=2
 chaos: $(STAMP) ## Kill everything at random while jobs train: make chaos [MINUTES=10] [ENGINE=local] [DATABASE=sqlite]
 	$(BIN)/python -m tests.chaos $(if $(MINUTES),--minutes $(MINUTES)) $(if $(ENGINE),--engine $(ENGINE)) $(if $(DATABASE),--database $(DATABASE))
 
-bench: $(STAMP) ## Measure: make bench [NAME=check|rehearsal|first_step|ingest|tokenise|history|stream|submits]
+bench: $(STAMP) ## Measure: make bench [NAME=check|rehearsal|first_step|ingest|tokenise|history|stream|submits|queue]
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s -q $(if $(NAME),-k $(NAME))
 
 screenshots: $(STAMP) ## Photograph the main pages into docs/screenshots/

@@ -6,9 +6,10 @@ the next one of its owner as if it were on a machine already: so ten jobs of one
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -76,9 +77,13 @@ def _by_turn(queued: QuerySet[Job]) -> QuerySet[Job]:
 
 def _read(queued: QuerySet[Job], limit: int) -> list[Job]:
     """The first ones, sorted without their specifications and facts, which are large."""
-    first = list(queued.values_list("pk", flat=True)[:limit])
-    found = Job.objects.in_bulk(first)
-    return [found[pk] for pk in first if pk in found]
+    return _found(queued.values_list("pk", flat=True)[:limit])
+
+
+def _found(order: Iterable[int]) -> list[Job]:
+    keys = list(order)
+    found = Job.objects.in_bulk(keys)
+    return [found[pk] for pk in keys if pk in found]
 
 
 def _own_order() -> list[OrderBy]:
@@ -149,14 +154,14 @@ def _kept_for(job: _Waiting, listed: Sequence[Card], free: set[int]) -> set[int]
     return set(suiting[: job.gpus])
 
 
-def expected_starts() -> dict[int, datetime]:
-    """When the first hundred waiting jobs will start, as far as that can be foreseen.
+def expected_starts(order: Iterable[int] | None = None) -> dict[int, datetime]:
+    """When the first hundred waiting jobs will start, as far as that can be foreseen; `order` where it is known.
 
     Plays the queue on this machine: running jobs end when they say, waiting ones take what jobs of their kind took.
     A job whose time nobody knows holds its GPU for ever, and what would come after it there is not foretold.
     """
     now, listed = timezone.now(), cards()
-    jobs = _read(waiting(), MOST_FORETOLD)
+    jobs = _found(islice(order, MOST_FORETOLD)) if order is not None else _read(waiting(), MOST_FORETOLD)
     if not jobs:
         return {}
     learnt = history_facts()

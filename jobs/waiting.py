@@ -76,7 +76,7 @@ class Outlook:
 
     @cached_property
     def _starts(self) -> dict[int, datetime]:
-        return expected_starts()
+        return expected_starts(self.places)
 
     @cached_property
     def _cards(self) -> Sequence[Card]:

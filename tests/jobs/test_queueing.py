@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -95,6 +97,27 @@ def test_ten_jobs_of_one_person_let_the_next_person_in_after_the_first():
         queued(f"mine{number}")
     queued("hers", "colleague")
     assert names(queueing.in_order()[:4]) == "mine0 hers mine1 mine2"
+
+
+def taken_one_by_one(waiting, on_machines):
+    """The rule as it is said, step by step; the queue has it as one query."""
+    left, has = list(waiting), dict(on_machines)
+    while left:
+        chosen = min(left, key=lambda job: (-job.priority, has.get(job.owner_id, 0), job.created_at, job.pk))
+        has[chosen.owner_id] = has.get(chosen.owner_id, 0) + 1
+        left.remove(chosen)
+        yield chosen.pk
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_is_that_of_taking_one_job_after_the_other(seed):
+    draw = random.Random(seed)  # noqa: S311
+    people = [make_user(f"person{number}") for number in range(5)]
+    busy = [training(draw.choice(people), slots=()) for _ in range(4)]
+    jobs = [make_job(draw.choice(people), priority=draw.choice([0, 0, 0, 1, -1])) for _ in range(60)]
+    expected = list(taken_one_by_one(jobs, Counter(job.owner_id for job in busy)))
+    assert [job.pk for job in queueing.in_order(limit=100)] == expected
+    assert list(queueing.places()) == expected
 
 
 def test_an_urgent_job_counts_for_its_owners_other_ones():
