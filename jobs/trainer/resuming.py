@@ -230,12 +230,10 @@ class Resumable(Trainer):
             raise Ended
 
     def _make_up_for_evaluation(self, folder: Path) -> None:
-        """With the random state that it would have had, and that it leaves behind."""
+        """With the random state that it would have had, and that it leaves behind. The best may be what was loaded."""
         self._load_rng_state(str(folder))
-        metrics = self._evaluate(None, None)
-        if self._determine_best_metric(metrics, None):
-            self.keeper.kept_at = None
-            self._save_checkpoint(self.model, None)
+        if self._determine_best_metric(self._evaluate(None, None), None):
+            self.state.best_model_checkpoint = str(folder)
         self.after_evaluation = Moment.of(self._tr_loss)
 
 

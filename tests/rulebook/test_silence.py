@@ -275,3 +275,8 @@ def test_of_a_whole_model_that_is_trained_on_nothing_is_said_about_lora() -> Non
 def test_a_job_that_begins_with_no_other_is_not_asked_about_one() -> None:
     strange = {**EARLIER, "start_model": "gpt2", "start_method": "dpo", "start_found": False}
     assert codes(World(changes=strange).report(read(spec()))) == []
+
+
+def test_dropout_matters_to_imitation_and_its_absence_to_nobody() -> None:
+    for job in ({"lora.dropout": 0.1}, {"training.method": "dpo", "data.dataset": "chat preference"}):
+        assert "lora.dropout-unused" not in codes(World().report(read(spec(**job))))

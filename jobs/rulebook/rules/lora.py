@@ -49,3 +49,18 @@ def _why(rank: int, alpha: float) -> str:
     if alpha < 0:
         return "The sign turns the adapter around, which it learns to make up for."
     return "The adapter hardly shows." if alpha < rank else "The adapter easily overshoots."
+
+
+@rule(
+    code="lora.dropout-unused",
+    severity=Severity.WARNING,
+    field="lora.dropout",
+    message="lora.dropout is {dropout}, but DPO is trained without dropout: TRL turns it off, so that the model and "
+    "its reference are compared on the same inputs. It would have no effect. Use 0.",
+    breaks={"method": "dpo", "lora_enabled": True, "lora_dropout": 0.1},
+)
+def dropout_unused(method: str, lora_enabled: bool, lora_dropout: float) -> Broken | None:
+    """TRL sets every dropout of the model to zero before a DPO run, the adapter's too, and says nothing."""
+    if method != "dpo" or not lora_enabled or not 0 < lora_dropout < 1:
+        return None
+    return broken(fix=use("lora.dropout", 0.0), dropout=number(lora_dropout))
