@@ -89,8 +89,12 @@ def judge(made: World, wishes: Wishes, blows: Blows, witness: Witness) -> Verdic
         *(f"{kind}, step {step}: losses {sorted(losses)}" for kind, step, losses in differing),
         *(f"Not accepted: {text}" for text in wishes.refused),
     ]
-    if not any(life.losses for life in found) or not witness.looks:
-        verdict.faults.append("Nothing was trained, or nobody looked: this proves nothing.")
+    if (
+        not any(life.losses for life in found)
+        or not all(life.slots for life in found if life.losses)
+        or not witness.looks
+    ):
+        verdict.faults.append("Nothing was trained, or no trainer said where, or nobody looked: this proves nothing.")
     if witness.longest_lie > MOST_SECONDS_UNTRUE:
         verdict.faults.append(f"Job {witness.liar} was shown as running for {witness.longest_lie:.0f} s after its end.")
     return verdict
