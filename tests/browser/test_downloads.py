@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def download(owner: User) -> Download:
     model = BaseModel.objects.create(name="acme/tiny-llama", family=make_family("Llama"), size_bytes=2_900_000_000)
     so_far = {"bytes_done": 412_000_000, "bytes_total": 2_900_000_000, "bytes_per_second": 7_000_000}
-    return Download.objects.create(model=model, asked_by=owner, state="running", started_at=timezone.now(), **so_far)
+    download = Download.objects.create(model=model, asked_by=owner, state="running", **so_far)
+    Download.objects.update(touched_at=timezone.now() + timedelta(hours=1))  # its process is not heard of meanwhile
+    return download
 
 
 def test_how_far_it_is_shows_without_a_reload_and_it_is_cancelled(
