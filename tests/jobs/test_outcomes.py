@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from jobs.metrics import curve
 from jobs.models import Job, State
-from jobs.outcomes import conclude, died
+from jobs.outcomes import Ending, conclude, died
 from jobs.run_folder import RunFolder
 from jobs.services import cancel, claim, pause, resume
 from tests.jobs.attempts import again, hurry, make_claimed, run
-from tests.make import make_user
+from tests.make import make_job, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -108,12 +108,20 @@ def test_a_waiting_job_that_was_on_a_machine_keeps_what_it_has_learnt_when_it_is
     assert [each["name"] for each in job.result["artifacts"]] == ["adapter.bin"]
 
 
-def test_a_fault_of_the_machine_waits_longer_each_time_and_not_for_ever(monkeypatch):
-    job, waits = run(make_claimed(), "fills the disk", monkeypatch), []
-    for _ in range(9):
-        assert job.state == State.QUEUED and "tried again by itself" in job.transitions.last().reason
-        waits.append(round((job.not_before - timezone.now()).total_seconds() / 60))
-        job = again(job, "fills the disk", monkeypatch)
+def test_a_fault_of_the_machine_is_tried_again_later(monkeypatch):
+    job = run(make_claimed(), "fills the disk", monkeypatch)
+    assert job.state == State.QUEUED and job.not_before > timezone.now()
+    assert "tried again by itself" in job.transitions.last().reason
+    assert (job.attempts.get().outcome, job.attempts.get().error["code"]) == ("failed", "trainer.disk-full")
+
+
+def test_faults_of_the_machine_wait_longer_each_time_and_not_for_ever():
+    job, waits = make_job(), []
+    for _ in range(10):
+        assert job.state == State.QUEUED and claim(job, "here", [0])
+        conclude(job, Ending(error={"code": "trainer.disk-full", "message": "The disk is full."}))
+        job.refresh_from_db()
+        waits += [round((job.not_before - timezone.now()).total_seconds() / 60)] if job.not_before else []
     assert waits == [1, 2, 4, 8, 16, 30, 30, 30, 30]
     assert (job.state, job.error["code"]) == (State.FAILED, "trainer.disk-full")
 
