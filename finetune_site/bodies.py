@@ -23,7 +23,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from .accounts.authentication import TokenAuthentication
-from .problems import Problem, problem
+from .problems import Problem, known_outage, problem
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -52,13 +52,31 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         size = _announced(scope)
-        refused = await sync_to_async(judge)(scope, size) if size > SMALL else None
+        refused = await sync_to_async(judge_safely)(scope, size) if size > SMALL else None
         if refused is None:
             counted = Counted(receive, max(size, SMALL))
-            await self.application(scope, counted, send)
-            refused = too_large(SMALL) if counted.left < 0 else None
+            refused = await self._answered(scope, counted, send)
+            refused = too_large(SMALL) if counted.left < 0 else refused
         if refused is not None:
             await self.application({**scope, REFUSED: refused}, _emptied(receive), send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> Problem | None:
+        """Pass the request on; the reason why its body could not be kept, where that is why there is no answer."""
+        begun = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.application(scope, receive, noticed)
+        except OSError as error:  # Django writes the body down before anything of it could catch this
+            full = None if begun else known_outage(error, scope["path"])
+            if full is None:
+                raise
+            return full
+        return None
 
 
 class Counted:
@@ -71,6 +89,17 @@ class Counted:
         message = await self.receive()
         self.left -= len(message.get("body", b""))
         return message if self.left >= 0 else {"type": "http.disconnect"}
+
+
+def judge_safely(scope: Scope, size: int) -> Problem | None:
+    """A database that cannot be asked refuses as well; nothing of Django stands around this to answer for it."""
+    try:
+        return judge(scope, size)
+    except Exception as error:
+        known = known_outage(error, scope["path"])
+        if known is None:
+            raise
+        return known
 
 
 def judge(scope: Scope, size: int) -> Problem | None:

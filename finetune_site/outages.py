@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FULL_IN_WORDS = ("database or disk is full", "no space left on device")  # SQLite's, and PostgreSQL's
+MAYBE_FULL = ("disk i/o error", "unable to open database file")
+"""What SQLite says when the last bytes are gone too, for it needs some even to be read."""
+ROOM_TO_OPEN = 1_000_000
 AWAY_IN_WORDS = (
     "database is locked",
     "disk i/o error",
@@ -51,7 +56,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _is_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in FULL:
         return True
-    return isinstance(error, DatabaseError) and any(words in str(error).lower() for words in FULL_IN_WORDS)
+    if not isinstance(error, DatabaseError):
+        return False
+    said = str(error).lower()
+    return any(words in said for words in FULL_IN_WORDS) or (
+        any(words in said for words in MAYBE_FULL) and shutil.disk_usage(settings.HOME).free < ROOM_TO_OPEN
+    )
 
 
 def _is_away(error: BaseException) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -125,3 +127,22 @@ def test_bodies_are_taken_in_at_home_and_torn_ones_are_removed(tmp_path: Path, m
     receive_bodies_in(tmp_path / "incoming")
     assert tempfile.gettempdir() == str(tmp_path / "incoming")
     assert not list((tmp_path / "incoming").iterdir())
+
+
+def test_a_body_for_which_the_disk_has_no_room_is_answered_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(self: ASGIHandler, receive: Any) -> Any:
+        if (await receive()).get("body"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return BytesIO()
+
+    monkeypatch.setattr(ASGIHandler, "read_body", full)
+    assert send(JOBS, 1000, pieces=[b"x" * 1000]) == 507
+
+
+def test_any_other_trouble_with_a_body_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(self: ASGIHandler, receive: Any) -> Any:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(ASGIHandler, "read_body", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        send(JOBS, 1000, pieces=[b"x" * 1000])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, connection
 from django.test import Client
 
+from finetune_site import bodies, outages
 from finetune_site.outages import outage
 from tests.make import make_user
 
@@ -111,3 +113,24 @@ def because(error: Exception) -> Exception:
 def test_outages_are_known_by_what_the_system_says(error: Exception | None, code: str | None) -> None:
     told = outage(error)
     assert (told and told[0]) == code
+
+
+@pytest.mark.parametrize(("free", "code"), [(0, "storage.full"), (10**9, "database.away")])
+def test_sqlite_cannot_even_be_opened_when_the_last_byte_is_gone(
+    free: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    told = outage(OperationalError("disk I/O error"))
+    assert told and told[0] == code
+
+
+def test_a_large_body_is_refused_in_words_while_the_database_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any) -> None:
+        raise AWAY
+
+    monkeypatch.setattr(bodies, "judge", away)
+    refused = bodies.judge_safely({"path": "/datasets/upload"}, 10**8)
+    assert refused is not None and refused.status_code == 503
+    monkeypatch.setattr(bodies, "judge", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bodies.judge_safely({"path": "/datasets/upload"}, 10**8)
