@@ -57,6 +57,11 @@ def test_in_place_of_an_evaluation_dataset_some_rows_are_held_out(chat_llama: Pa
     assert "evaluates" in proved(document)
 
 
+@pytest.mark.slow
+def test_a_job_that_begins_with_the_weights_of_another_is_rehearsed_with_fresh_ones(chat_llama: Path) -> None:
+    assert hold(chat_llama, training__start_from=12)["state"] == "passed"
+
+
 def test_the_proofs_are_not_trivial(held: Document) -> None:
     assert set(evidence(held, "targets-trained")["modules"]) == set(LLAMA_TARGETS)
     merged = evidence(held, "merges")
