@@ -214,6 +214,8 @@ def _notes(original: Dataset, conversion: Conversion, model: str) -> Iterator[st
     keeps_turns = conversion.to in (Format.MESSAGES, Format.PROMPT_COMPLETION)
     if extras.get("weights") and not keeps_turns:
         yield f"In {extras['weights']:,} rows an answer has weight 0; in the copy it is learnt like any other."
+    if extras.get("reasoning") and not keeps_turns and not model:
+        yield f"In {extras['reasoning']:,} rows an answer has its reasoning apart; the copy leaves it out."
     if extras.get("tools") and conversion.to == Format.TEXT and not model:
         yield f"The tools that {extras['tools']:,} rows describe are left out; calls are written as plain lines."
     if original.bad_rows:

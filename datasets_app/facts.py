@@ -84,6 +84,7 @@ def _read_facts(dataset: Dataset) -> dict[str, Any]:
         "rows_with_tools": extras.get("tools", 0),
         "rows_with_calls": extras.get("tool_calls", 0),
         "rows_with_weights": extras.get("weights", 0),
+        "rows_with_reasoning": extras.get("reasoning", 0),
         "dataset_bytes": dataset.size_bytes,
         "content_advice": advice_on(dataset),
         "average_tokens": average_tokens(dataset.stats),

@@ -57,12 +57,12 @@ def _passages(value: Any) -> list[Passage]:
 
 
 def _said(turn: Mapping[str, Any]) -> Any:
-    """What a turn says, and below it the tools it calls."""
-    calls = turn.get("tool_calls")
-    if not isinstance(calls, list):
+    """What a turn says, above it its reasoning and below it the tools it calls."""
+    calls, reasoning = turn.get("tool_calls") or [], turn.get("reasoning_content")
+    if not isinstance(calls, list) or not (calls or reasoning):
         return turn.get("content")
     called = (json.dumps(call.get("function", call), ensure_ascii=False) for call in calls if isinstance(call, dict))
-    return "\n".join(part for part in (turn.get("content"), *called) if isinstance(part, str) and part)
+    return "\n".join(part for part in (reasoning, turn.get("content"), *called) if isinstance(part, str) and part)
 
 
 def _passage(value: Any, role: str = "") -> Passage:

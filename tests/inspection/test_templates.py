@@ -41,7 +41,7 @@ def test_kinds_of_rows_have_one_name_wherever_they_are_counted_probed_and_worded
 def test_every_fact_has_a_name_that_rules_know(look: Any) -> None:
     facts = look(CHATML).facts
     assert {FACTS[name].source for name in facts} == {Source.MODEL}
-    assert len(facts) == 15
+    assert len(facts) == 16
 
 
 def test_a_model_without_a_template_does_not_chat(look: Any) -> None:
@@ -256,3 +256,10 @@ def test_a_template_that_takes_arguments_as_text_only_is_told_apart(look: Any) -
     calls = "{% for call in message.tool_calls or [] %}{{ call.function.name + call.function.arguments }}{% endfor %}"
     template = "{% for message in messages %}{{ message.role }}: {{ message.content }}" + calls + "\n{% endfor %}"
     assert look(template).facts["template_tools"]["calls"] == "as-text"
+
+
+@pytest.mark.parametrize(
+    ("line", "fate"), [("qwen3", "last"), ("qwen3_training", "kept"), ("llama3", "dropped"), ("gptoss", "last")]
+)
+def test_what_becomes_of_reasoning_in_its_own_key_is_a_fact(look: Any, line: str, fate: str) -> None:
+    assert look(published(line)).facts["template_reasoning"] == fate

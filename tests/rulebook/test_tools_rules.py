@@ -35,6 +35,15 @@ def test_what_a_template_does_to_tools_is_said_of_rows_with_tools(fate: dict[str
     assert found(facts) == []
 
 
+@pytest.mark.parametrize(
+    ("fate", "expected"),
+    [("dropped", ["template.reasoning-apart-lost"]), ("last", ["template.reasoning-apart-forgotten"]), ("kept", [])],
+)
+def test_what_a_template_does_to_reasoning_apart_is_said_of_rows_that_have_it(fate: str, expected: list[str]) -> None:
+    assert found({"template_reasoning": fate, "rows_with_reasoning": 3}) == expected
+    assert found({"template_reasoning": fate}) == []
+
+
 @pytest.mark.parametrize(("answers_only", "expected"), [(None, 1), (False, 1), (True, 0)])
 def test_answers_of_weight_0_need_a_loss_on_answers_alone(answers_only: bool | None, expected: int) -> None:
     told = found({"rows_with_weights": 3}, **{"data.assistant_only_loss": answers_only})

@@ -1,4 +1,4 @@
-"""What conversations hold beside texts: tools that may be called, calls of them, answers that are not learnt."""
+"""What conversations hold beside texts: tools, calls of them, reasoning, answers that are not learnt."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ ROOM = 4096
 
 
 def count_extras(turns: Sequence[Turn], tools: Any, tally: Tally) -> int:
-    """Count one row. Answers how many bytes its tools and calls may take as a template writes them."""
-    special = [turn for turn in turns if turn.tool_calls or turn.weight is not None]
+    """Count one row. Answers how many bytes its tools, calls and reasoning may take as a template writes them."""
+    special = [turn for turn in turns if turn.tool_calls or turn.weight is not None or turn.reasoning_content]
     if not special and not tools:
         return 0
     calls = [turn.tool_calls for turn in special if turn.tool_calls]
     tally.with_tools += bool(tools)
     tally.with_calls += bool(calls)
+    thoughts = [turn.reasoning_content for turn in special if turn.reasoning_content]
+    tally.with_reasoning += bool(thoughts)
     tally.with_weights += any(turn.weight == 0 for turn in special)
-    return len(json.dumps([tools, calls], indent=4).encode()) + ROOM if tools or calls else 0
+    return len(json.dumps([tools, calls, thoughts], indent=4).encode()) + ROOM if tools or calls or thoughts else 0
 
 
 def order(turns: Sequence[Turn]) -> str:

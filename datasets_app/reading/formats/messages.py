@@ -74,7 +74,7 @@ class Messages(RowFormat[Chat]):
         for turn in turns:
             content = turn.content
             characters += len(content)
-            if not content or "<" in content or turn.tool_calls or turn.weight is not None:
+            if not content or "<" in content or turn.tool_calls or turn.weight is not None or turn.reasoning_content:
                 ordinary = False
         if ordinary:
             tally.add_ordinary(roles)

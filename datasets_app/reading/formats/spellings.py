@@ -29,7 +29,7 @@ ROLE_OF: Mapping[str, Role] = {
 }
 ROLE_KEYS = ("role", "from")
 CONTENT_KEYS = ("content", "value", "text")
-_KEPT = ("name", "weight", "tool_call_id")
+_KEPT = ("name", "weight", "tool_call_id", "reasoning_content", "thinking", "reasoning")
 LONGEST_NAME = 40
 
 Renamed = Counter[tuple[str, str]]

@@ -16,7 +16,10 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 
 class Turn(msgspec.Struct, gc=False, omit_defaults=True):
-    """One message. An answer with weight 0 is read by the model and not learnt."""
+    """One message. An answer with weight 0 is read by the model and not learnt.
+
+    Reasoning stands in one of three keys, as others write it; kept is the first, which chat templates read.
+    """
 
     role: Role
     content: str
@@ -24,6 +27,9 @@ class Turn(msgspec.Struct, gc=False, omit_defaults=True):
     name: str | None = None
     weight: float | None = None
     tool_call_id: str | None = None
+    reasoning_content: Any = None
+    thinking: Any = None
+    reasoning: Any = None
 
 
 def check_turns(column: str, turns: Sequence[Turn], *, answered: bool) -> None:
@@ -35,7 +41,7 @@ def check_turns(column: str, turns: Sequence[Turn], *, answered: bool) -> None:
         raise BadRow("empty-conversation", f"'{column}' is an empty list. Give it messages or remove the row.")
     answers = unlearnt = 0
     for turn in turns:
-        if turn.tool_calls or turn.weight is not None:
+        if turn.tool_calls or turn.weight is not None or turn.reasoning_content or turn.thinking or turn.reasoning:
             _settle(turn, f"turn {turns.index(turn) + 1} in {column}")
             unlearnt += turn.weight == 0 and turn.role == "assistant"
         if turn.role == "assistant":
@@ -55,6 +61,10 @@ def _settle(turn: Turn, where: str) -> None:
         if turn.weight not in (0, 1):
             raise BadRow("wrong-weight", f"The weight of {where} is {turn.weight:g}, and can only be 0 or 1.")
         turn.weight = int(turn.weight)
+    reasoning = turn.reasoning_content or turn.thinking or turn.reasoning
+    if reasoning is not None and not isinstance(reasoning, str):
+        raise BadRow("not-text", f"The reasoning of {where} is no text. Write it as one, or remove it.")
+    turn.reasoning_content = reasoning if turn.role == "assistant" else None
 
 
 def characters(turns: Iterable[Turn]) -> int:
@@ -80,4 +90,6 @@ def _plain(turn: Turn) -> dict[str, Any]:
         plain["weight"] = turn.weight
     if turn.tool_call_id is not None:
         plain["tool_call_id"] = turn.tool_call_id
+    if turn.reasoning_content:
+        plain["reasoning_content"] = turn.reasoning_content
     return plain

@@ -19,6 +19,9 @@ class Said(msgspec.Struct, gc=False):
     sender: str = msgspec.field(name="from")
     value: str
     weight: float | None = None
+    reasoning_content: Any = None
+    thinking: Any = None
+    reasoning: Any = None
 
 
 class Shared(msgspec.Struct, gc=False):
@@ -68,5 +71,6 @@ def _chat(said: Shared, renamed: Renamed) -> Chat:
             raise msgspec.ValidationError(f"Invalid enum value {quoted} - at `$.conversations[{number}].from`")
         if role != sender:
             renamed[sender, role] += 1
-        turns.append(Turn(role, turn.value, weight=turn.weight))
+        reasoning = turn.reasoning_content or turn.thinking or turn.reasoning
+        turns.append(Turn(role, turn.value, weight=turn.weight, reasoning_content=reasoning))
     return Messages.checked(Chat(turns, said.tools, None, said.system), "conversations")

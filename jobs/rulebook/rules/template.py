@@ -223,6 +223,37 @@ def forgets_reasoning(
     return broken(rows=count(row_shapes["reasoning-early"], "row"), model=chat.model)
 
 
+@rule(
+    code="template.reasoning-apart-lost",
+    severity=Severity.WARNING,
+    field=PATH,
+    message="In {rows} an answer has its reasoning apart from its text (reasoning_content), which the chat template of "
+    "{model} leaves out: only what comes after it is learnt. Choose a model whose template writes it, or put it before "
+    "the text, between <think> and </think>.",
+    breaks={**CHAT, "rows_with_reasoning": 3, "template_reasoning": "dropped"},
+)
+def reasoning_apart_lost(chat: Chat, rows_with_reasoning: int, template_reasoning: str) -> Broken | None:
+    """Nothing fails, and what the author wanted learnt most is in no text."""
+    if not chat.renders or not rows_with_reasoning or template_reasoning != "dropped":
+        return None
+    return broken(rows=count(rows_with_reasoning, "row"), model=chat.model)
+
+
+@rule(
+    code="template.reasoning-apart-forgotten",
+    severity=Severity.ADVICE,
+    field=PATH,
+    message="In {rows} an answer has its reasoning apart from its text. The chat template of {model} writes it in the "
+    "last answer only, as it does in use; reasoning of earlier answers is not learnt.",
+    breaks={**CHAT, "rows_with_reasoning": 3, "template_reasoning": "last"},
+)
+def reasoning_apart_forgotten(chat: Chat, rows_with_reasoning: int, template_reasoning: str) -> Broken | None:
+    """It is how reasoning models are used, yet the rows look as if all of it were learnt."""
+    if not chat.renders or not rows_with_reasoning or template_reasoning != "last":
+        return None
+    return broken(rows=count(rows_with_reasoning, "row"), model=chat.model)
+
+
 def _met(chat: Chat, row_shapes: Mapping[str, int], spoken_of: Collection[str]) -> list[str]:
     """The kinds of rows that a template has trouble with and the dataset holds."""
     return [shape for shape in SHAPES if shape in spoken_of and row_shapes.get(shape)] if chat.renders else []
