@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,17 @@ class At(TrainerCallback):
         if self.then == "in the next evaluation":
             self._wish(state)
             self.stop.check()
+
+
+@dataclass
+class LeaseEnds(At):
+    """The lease of a folder is over after `step` steps."""
+
+    run_dir: Path = Path()
+
+    def _wish(self, state: TrainerState) -> None:
+        until = 0 if state.global_step >= self.step else time.time() + 60
+        (self.run_dir / "lease.json").write_text(json.dumps({"until": until}))
 
 
 def attempt(run_dir: Path, stop: At | None = None, *, earlier: Sequence[Path] = (), **told: Any) -> Outcome:
