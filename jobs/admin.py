@@ -39,7 +39,7 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     list_select_related = ("owner", "base_model")
     search_fields = ("name",)
     search_help_text = "A part of the name of a job, its dataset or its model; or a whole user name."
-    sortable_by = ("id", "name", "state", "created_at", "started_at", "finished_at")
+    sortable_by = ("id", "name", "created_at")  # what indexes order
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = CountedPages

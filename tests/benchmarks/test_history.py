@@ -1,8 +1,8 @@
 """What pages and calls cost with a long history: each asked for again and again, every time for something else.
 
 `BENCH_JOBS` says how long (default 5,000, with fifty points a job). With `BENCH_SEEDED=1` the
-database of `DATABASE_URL`, which `manage.py seed_history` has filled, is measured as it is. "ours" is what the
-processor was busy for in this process, on average; the database's own work comes on top.
+database of `DATABASE_URL`, which `manage.py seed_history` has filled, is measured as it is. "ours" is what
+processors were busy for, here and in the database, which busy neighbours change less than the time by the clock.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -83,6 +84,9 @@ def world() -> World:
     if not SEEDED:
         History(JOBS, JOBS * 50, say=print).write()
     cache.clear()
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET max_parallel_workers_per_gather = 0")  # one process, whose work can be told
     return World()
 
 
@@ -187,16 +191,29 @@ def asked(world: World) -> dict[str, Ask]:
 
 def holds(name: str, ask: Ask) -> bool:
     ask()  # templates and imports are read once
-    began = time.process_time()
-    taken = sorted(milliseconds(ask) for _ in range(ROUNDS))
-    ours = round((time.process_time() - began) * 1000 / ROUNDS, 1)
-    p95 = share(taken, 0.95)
-    line = {"name": f"history, {name}", "ours": ours, "unit": "ms", "p50": share(taken, 0.5), "p95": p95, "goal": GOAL}
-    print(json.dumps({**line, "holds": p95 < GOAL}))
+    taken, computed = zip(*(measured(ask) for _ in range(ROUNDS)), strict=True)
+    waited, computing = sorted(taken), sorted(computed)
+    p95 = share(waited, 0.95)
+    line = {
+        "name": f"history, {name}",
+        "unit": "ms",
+        "ours": share(computing, 0.5),
+        "computing_p95": share(computing, 0.95),
+    }
+    print(json.dumps({**line, "p50": share(waited, 0.5), "p95": p95, "goal": GOAL, "holds": p95 < GOAL}))
     return p95 < GOAL
 
 
-def milliseconds(ask: Ask) -> float:
-    began = time.perf_counter()
+def measured(ask: Ask) -> tuple[float, float]:
+    """Milliseconds by the clock, and those that processors were busy: this one, and the one of the database."""
+    began, busy = time.perf_counter(), computing_so_far()
     ask()
-    return (time.perf_counter() - began) * 1000
+    return (time.perf_counter() - began) * 1000, computing_so_far() - busy
+
+
+def computing_so_far() -> float:
+    own = time.process_time() * 1000
+    if connection.vendor != "postgresql":
+        return own
+    backend = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
+    return own + int(backend.read_text().split()[0]) / 1e6

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.core.cache import cache
-from django.core.paginator import EmptyPage
+from django.core.paginator import EmptyPage, InvalidPage
+from django.db import connection
 
 from finetune_site import paging
 from finetune_site.paging import CountedPages, FarPages, count_of, count_up_to, rows_between
@@ -77,6 +78,33 @@ def test_pages_of_a_call_have_the_whole_count_and_every_row(jobs):
     assert [name for number in pages.page_range for name in names(pages.page(number))] == EVERY
     with pytest.raises(EmptyPage):
         pages.page(6)
+
+
+def test_a_page_follows_where_a_row_does_whatever_was_counted(jobs):
+    pages = FarPages(jobs, 10)
+    pages.count = 3  # an estimate, far too low
+    assert [pages.page(number).has_next() for number in (1, 2, 3)] == [True, True, False]
+    assert pages.page(1).next_page_number() == 2
+    assert names(pages.page("last")) == EVERY[:10]
+
+
+@pytest.mark.parametrize("number", ["x", None, 0, -1, 10**20])
+def test_no_page_has_such_a_number(jobs, number):
+    with pytest.raises(InvalidPage):
+        FarPages(jobs, 10).page(number)
+
+
+def test_an_empty_list_has_a_first_page(jobs):
+    assert names(FarPages(jobs.none(), 10).page(1)) == []
+
+
+@pytest.mark.postgres
+def test_what_takes_too_long_to_count_is_estimated(jobs, monkeypatch):
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE jobs_job")
+    monkeypatch.setattr(paging, "COSTLY", 0)
+    assert count_of(jobs.filter(state=State.QUEUED)) == pytest.approx(30, abs=19)
+    assert count_of(jobs) == 30, "without a filter it is always counted"
 
 
 def test_pages_for_people_end_where_counting_does(jobs):
