@@ -104,10 +104,11 @@ def fork_trainer(
         connection.settimeout(ANSWERING)
         with reachable(Path(os.environ.get(SOCKET) or "/nowhere")) as address:
             connection.connect(address)
-        _ask(connection, question | {"oom_score_adj": _oom_score_adj()}, log, locks)
+        _ask(connection, question | {"oom_score_adj": _oom_score_adj()})
+        _pass(connection, log, locks)
         answer, process = _answer(connection)
         if process is None:
-            raise NotWarm(answer.get("message") or "It refused.")
+            raise NotWarm(answer.get("message") or "It broke down.")
         connection.send(BEGIN)
     except (OSError, ValueError, AttributeError, NotWarm) as error:
         connection.close()  # a fork that still waits for our word ends itself
@@ -117,13 +118,19 @@ def fork_trainer(
     return Forked(answer["ready"], process, connection, verdict)
 
 
-def _ask(connection: socket.socket, question: Mapping[str, Any], log: Path, locks: Sequence[int]) -> None:
+def _ask(connection: socket.socket, question: Mapping[str, Any]) -> None:
+    """Raises NotWarm unless it is willing."""
     body = json.dumps(question).encode()
-    message = LENGTH.pack(len(body)) + body
+    connection.sendall(LENGTH.pack(len(body)) + body)
+    answer, _ = _answer(connection)
+    if not answer.get("willing"):
+        raise NotWarm(answer.get("message") or "It refused.")
+
+
+def _pass(connection: socket.socket, log: Path, locks: Sequence[int]) -> None:
+    """Locks go only to one that is awake: on their way to a frozen process they would stay held."""
     with log.open("ab") as output:
-        sent = socket.send_fds(connection, [message], [output.fileno(), *locks])
-        if rest := message[sent:]:  # sending nothing fails too where a refusal has come already
-            connection.sendall(rest)
+        socket.send_fds(connection, [BEGIN], [output.fileno(), *locks])
 
 
 def _answer(connection: socket.socket) -> tuple[dict[str, Any], int | None]:

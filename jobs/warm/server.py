@@ -142,6 +142,8 @@ class Server:
             call.received += piece
             if (body := _whole(call.received)) is not None:
                 self._take(call, body)
+        elif call.passed and call.question["task"] == becoming.TRAIN:
+            self._train(call, call.question)
 
     def _take(self, call: Call, body: bytes) -> None:
         try:
@@ -152,11 +154,11 @@ class Server:
         except (ValueError, KeyError, TypeError) as error:
             self._tell(call, {"unanswered": "failed", "message": f"The question makes no sense: {error!r}"})
             return
+        call.question = question
         call.received.clear()
         if question["task"] == becoming.TRAIN:
-            self._train(call, question)
+            self._offer(call, question)
         else:
-            call.question = question
             self.waiting.append(call)
 
     def _tell(self, call: Call, told: Told | bytes) -> None:
@@ -241,13 +243,17 @@ class Server:
 
     # Trainers
 
-    def _train(self, call: Call, question: dict[str, Any]) -> None:
-        """Fork a trainer at once, or say why not: its descriptors are locks, which nobody else may hold for long."""
+    def _offer(self, call: Call, question: dict[str, Any]) -> None:
+        """Ask for the descriptors of a trainer, or say why it cannot be forked."""
         refusal = "It is starting again." if self.closing or self.is_stale() else becoming.why_not(question)
-        if refusal or not call.passed:
-            self._tell(call, {"unanswered": "failed", "message": refusal or "No descriptors came with the question."})
-            call.close_passed()
+        if refusal:
+            self._tell(call, {"unanswered": "failed", "message": refusal})
             return
+        with suppress(OSError):  # whoever asked has gone
+            call.connection.send(_framed({"willing": True}))
+
+    def _train(self, call: Call, question: dict[str, Any]) -> None:
+        """Fork a trainer at once: the descriptors are locks, which nobody else may hold for long."""
         sys.stdout.flush()
         sys.stderr.flush()
         self.calls.remove(call)  # so that the child keeps what is its own
@@ -264,9 +270,8 @@ class Server:
             ended, status = os.waitpid(child, os.WNOHANG)
             if not ended:
                 continue
-            body = json.dumps({"ended": os.waitstatus_to_exitcode(status)}).encode()
             with suppress(OSError):  # whoever asked for it may have died
-                connection.send(LENGTH.pack(len(body)) + body)
+                connection.send(_framed({"ended": os.waitstatus_to_exitcode(status)}))
             connection.close()
             del self.trainers[child]
 
@@ -350,6 +355,11 @@ class Server:
         self.listener.close()
         while self.waiting:
             self._tell(self.waiting.popleft(), {"unanswered": "absent"})
+
+
+def _framed(told: Told) -> bytes:
+    body = json.dumps(told).encode()
+    return LENGTH.pack(len(body)) + body
 
 
 def _whole(received: bytearray) -> bytes | None:
