@@ -75,7 +75,7 @@ def found_by(jobs: QuerySet[Job], text: str) -> QuerySet[Job]:
 class ApiFilter(django_filters.FilterSet):  # type: ignore[misc]  # the library is untyped
     """Any of several states; method and name of the model exactly."""
 
-    state = django_filters.MultipleChoiceFilter(choices=State.choices)
+    state = django_filters.MultipleChoiceFilter(choices=State.choices, distinct=False)  # each job is there once
     method = django_filters.ChoiceFilter(choices=list(METHODS.items()))
     model = django_filters.CharFilter(method="of_model")
 

@@ -299,3 +299,12 @@ def test_the_sweeps_meet_every_call_about_one_job():
 
     about_one = [pattern.name for pattern in urlpatterns if "pk" in pattern.pattern.converters]
     assert len(about_one) == len(CALLS)
+
+
+def test_no_list_sorts_its_rows_out_again(django_assert_max_num_queries):
+    make_job(state="failed")
+    with django_assert_max_num_queries(9) as asked:
+        assert (
+            owner().get(f"{JOBS}?state=failed&state=queued&method=sft&search=made&ordering=name").json()["count"] == 1
+        )
+    assert not [query["sql"] for query in asked if "DISTINCT" in query["sql"]]
