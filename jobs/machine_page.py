@@ -68,10 +68,13 @@ class Machine:
         yield "Memory", _of(facts.get("memory_free"), machine.get("ram"))
         yield "Processors", str(facts.get("processors", ""))
         yield "Disk of the runs", _of(disk.get("free"), disk.get("total"))
-        yield "Libraries", ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
+        yield "Libraries", ", ".join(f"{name} {version}" for name, version in sorted(facts.get("versions", {}).items()))
         yield "Python", str(facts.get("python", ""))
         yield "System", str(facts.get("system", ""))
-        yield "Queues answered", ", ".join(f"{queue} {_ago(told)}" for queue, told in facts.get("queues", {}).items())
+        yield (
+            "Queues answered",
+            ", ".join(f"{queue} {_ago(told)}" for queue, told in sorted(facts.get("queues", {}).items())),
+        )
         yield "Warm process", ("ready" if facts["warm"] else "not ready: starts take longer") if "warm" in facts else ""
 
 

@@ -58,7 +58,7 @@ def test_a_machine_is_shown_with_what_it_has_and_what_trains_on_it(staff: Client
     assert "0: Card &lt;X&gt;, 30.0 GB of 80.0 GB free, compute capability 9.0, driver 580" in page
     assert "32.0 GB of 64.0 GB free" in page
     assert "torch 2.13.0" in page
-    assert "train-box 3 minutes ago, portal not yet" in page
+    assert "portal not yet, train-box 3 minutes ago" in page
     assert ">support</a> of ada" in page
     assert "It takes jobs." in page
 
