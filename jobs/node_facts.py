@@ -32,7 +32,8 @@ PACKAGES = (
 
 def node_facts() -> dict[str, Any]:
     """Under `machine` what the checks read; beside it what people want to know."""
-    return {"machine": this_machine(), "places": places_here(), "closed": closed(), **_now(), **_of_this_minute(int(time.monotonic() // 60))}
+    told = {"machine": this_machine(), "places": places_here(), "closed": closed()}
+    return {**told, **_now(), **_of_this_minute(int(time.monotonic() // 60))}
 
 
 def _now() -> dict[str, Any]:
