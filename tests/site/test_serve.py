@@ -197,6 +197,7 @@ class Sleepers:
         """Nothing is due."""
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("patience", [0, 60])
 def test_a_process_that_somebody_stops_is_replaced_after_a_while(
     patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
