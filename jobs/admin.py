@@ -9,16 +9,17 @@ import json
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from finetune_site.paging import CountedPages
+from finetune_site.paging import MOST_COUNTED, CountedPages
 from finetune_site.read_only_admin import ReadOnly
 
-from .filters import found_by
+from .filters import MOST_FOUND, found_by
 from .models import Attempt, Job, Node, Place, Rehearsal, Transition, Trial
 
 
@@ -42,12 +43,22 @@ class JobAdmin(ReadOnly, admin.ModelAdmin[Job]):
     sortable_by = ("id", "name", "created_at")  # what indexes order
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    paginator = CountedPages
     actions = None
     inlines = (AttemptInline, TransitionInline)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
         return super().get_queryset(request).defer("spec", "facts", "findings", "error", "result")
+
+    def get_paginator(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Job],
+        per_page: int,
+        orphans: int = 0,
+        allow_empty_first_page: bool = True,
+    ) -> CountedPages:
+        most = MOST_FOUND if request.GET.get(SEARCH_VAR) else MOST_COUNTED
+        return CountedPages(queryset, per_page, orphans, allow_empty_first_page, most=most)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str

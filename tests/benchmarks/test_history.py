@@ -176,7 +176,7 @@ def asked(world: World) -> dict[str, Ask]:
             any_page=lambda: f"/admin/jobs/job/?p={lot.randint(1, 50)}",
             state=lambda: f"/admin/jobs/job/?state__exact={lot.choice(states)}",
             search=lambda: f"/admin/jobs/job/?q={lot.choice([world.word(), world.number(), world.nonsense()])}",
-            order=lambda: f"/admin/jobs/job/?o={lot.choice(['1', '-1', '2', '4', '7', '-9'])}",
+            order=lambda: f"/admin/jobs/job/?o={lot.choice(['0', '1', '-1', '6', '-6'])}",
             job=lambda: f"/admin/jobs/job/{world.any_job()}/change/",
         ),
         **of(

@@ -80,3 +80,11 @@ def test_staff_who_are_no_superusers_clear_nothing(client):
     rehearsal = make_rehearsal()
     assert client.post(reverse("admin:jobs_rehearsal_delete", args=[rehearsal.pk]), {"post": "yes"}).status_code == 403
     assert Rehearsal.objects.exists()
+
+
+def test_jobs_are_found_by_a_part_of_a_name_or_a_whole_user_name(admin):
+    make_job(name="the bot")
+    make_job(make_user("colleague"), name="the poet")
+    listed = reverse("admin:jobs_job_changelist")
+    assert [job.name for job in admin.get(listed, {"q": "BOT"}).context["cl"].result_list] == ["the bot"]
+    assert [job.name for job in admin.get(listed, {"q": "colleague"}).context["cl"].result_list] == ["the poet"]
