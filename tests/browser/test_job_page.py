@@ -130,7 +130,7 @@ def test_cancelling_asks_first(browse: OpenPage, owner: User) -> None:
     job = make_job(owner)
     page = browse(owner, f"/jobs/{job.pk}/")
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Keep it running").click()
+    page.get_by_role("button", name="Keep it").click()
     job.refresh_from_db()
     assert job.state == "queued"
     page.get_by_role("button", name="Cancel").click()
