@@ -38,7 +38,7 @@ def test_submits_a_minute(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_no_submit_fails_while_shims_write(tmp_path: Path) -> None:
-    told = submits(tmp_path, number=40, seconds=5)
+    told = submits(tmp_path, number=24, seconds=4)
     assert told["errors"] == [] and told["writes_of_shims"] > 0
 
 

@@ -6,7 +6,8 @@ import json
 
 import pytest
 from django.db import OperationalError
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as trying
 from hypothesis import strategies as st
 
 from jobs import metrics
@@ -205,6 +206,11 @@ def test_metrics_go_with_their_job():
     assert not MetricBatch.objects.exists()
 
 
+at_any_pace = trying(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+"""Machines that do other things as well are slow, which says nothing about points."""
+
+
+@at_any_pace
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -221,6 +227,7 @@ def test_points_are_kept_exactly(points):
     assert unpacked(packed(points)) == points
 
 
+@at_any_pace
 @given(st.lists(st.floats(0, 9), max_size=300), st.sets(st.integers(0, 299)), st.integers(2, 60))
 def test_a_thinned_curve_is_short_in_order_and_keeps_ends_and_extremes(losses, evaluated, most):
     full = [
