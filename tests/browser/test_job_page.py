@@ -135,7 +135,7 @@ def test_cancelling_asks_first(browse: OpenPage, owner: User) -> None:
     assert job.state == "queued"
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the job").click()
-    expect(page.get_by_text("The job is being cancelled.")).to_be_visible()
+    expect(page.get_by_text("The job is cancelled.")).to_be_visible()
     job.refresh_from_db()
     assert job.state == "cancelled"
 

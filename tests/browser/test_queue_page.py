@@ -13,8 +13,9 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from jobs.models import Attempt, Job, Node, Place, State
-from jobs.services import move
-from tests.make import make_dataset, make_job, make_model, make_user
+from jobs.rulebook import read
+from jobs.services import move, submit
+from tests.make import make_dataset, make_job, make_model, make_spec, make_user
 
 from .conftest import PHONE, OpenPage
 from .pages import sideways, violations
@@ -129,18 +130,13 @@ def test_a_job_that_is_no_longer_heard_of_says_so_by_itself(browse: OpenPage, ow
     expect(page.locator("#job-state")).to_have_text("Training")
 
 
-@pytest.mark.usefixtures("warm")
 def test_a_finished_job_is_trained_on_after_its_warnings_were_read(browse: OpenPage, owner: User, node: Node) -> None:
     make_model()
-    dataset = make_dataset(owner)
-    spec = {"model": {"name": "house/tiny-chat"}, "data": {"dataset": str(dataset.pk), "strategy": "chat"},
-            "training": {"method": "sft", "learning_rate": 0.0002}}  # fmt: skip
+    choices = read(make_spec(**{"data.dataset": str(make_dataset(owner).pk)}))
+    job = submit(choices=choices, user=owner, confirmed=True)
     artifact = {"name": "adapter.safetensors", "size": 7, "sha256": "00"}
-    given = {"given": ["model", "dataset", "strategy", "method"]}
-    job = make_job(
-        owner, name="pirate bot", spec=spec, dataset=dataset, state="succeeded", attempt=1, facts=given,
-        result={"artifacts": [artifact]},
-    )  # fmt: skip
+    Job.objects.update(state="succeeded", attempt=1, result={"artifacts": [artifact]})
+    job.refresh_from_db()
     (job.run_dir / "output").mkdir(parents=True)
     page = browse(owner, f"/jobs/{job.pk}/")
     page.get_by_role("button", name="Train on").first.click()
