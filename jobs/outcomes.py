@@ -1,7 +1,8 @@
 """What becomes of a job when an attempt has ended: told from what lies in its folder, and from how its process died.
 
 A failure that would come again is never tried again. A death without a word is, from the last checkpoint, at most
-`MOST_CRASHES` times in a row without getting further. A fault of the machine waits, longer each time.
+`MOST_CRASHES` times in a row without getting further; a stop of the machine, for which the job need not be the cause,
+more often. A fault of the machine waits, longer each time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils import timezone
 
 from finetune_site.problems import Problem, new_reference
@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 MOST_CRASHES = 3
 """Deaths without a word, one after the other, none of which came further than the attempts before."""
+MOST_LOST = 10
+"""The same of attempts that nobody saw the end of, because the machine or all that watched them was gone as well."""
 NOT_BEGUN = "run.not-begun"
 MACHINE_FAULTS = {NOT_BEGUN, "trainer.disk-full", "trainer.gpu-lost", "disk.run-too-large", "cache.disk-too-small"}
 """Codes of what may be over when one tries again later. What a download waits for says itself until when."""
@@ -159,13 +161,14 @@ class _End:
 
     def crash(self) -> None:
         """Nobody wanted it, and the trainer gave no reason."""
-        finding = died(self.ending.exit_code)
-        outcome = Outcome.LOST if self.ending.exit_code is None else Outcome.CRASHED
-        earlier = Attempt.objects.filter(job=self.job, number__lt=self.job.attempt)
-        furthest = earlier.aggregate(step=Max("last_step"))["step"] or 0
-        crashes = 0 if self.progress.step > furthest else self.job.crashes + 1
-        if crashes >= MOST_CRASHES:
-            self._fail(gave_up(finding, crashes, furthest).as_dict(), outcome)
+        finding, lost = died(self.ending.exit_code), self.ending.exit_code is None
+        earlier = _Earlier.of(self.job)
+        further = self.progress.step > earlier.furthest or self.progress.has_kept_more
+        crashes = 0 if further else self.job.crashes + (not lost)
+        times, most = (earlier.lost + 1, MOST_LOST) if lost else (crashes, MOST_CRASHES)
+        outcome = Outcome.LOST if lost else Outcome.CRASHED
+        if times >= most and not further:
+            self._fail(gave_up(finding, times, earlier.furthest).as_dict(), outcome)
             return
         reason = f"{finding.message} {_goes_on(self.step)}"
         changes = {"crashes": crashes, "progress": {}, **self._reached()}
@@ -198,6 +201,25 @@ class _End:
         """`why` is kept with the attempt; the job itself has an error only when it is not tried again."""
         ended = {"exit_code": self.ending.exit_code, "last_step": self.progress.step or None, "error": why}
         move(self.job, to, ended={**ended, **({"outcome": outcome} if outcome else {})}, **changes)
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """The attempts before the current one: the furthest step, and how many were lost since that was reached."""
+
+    furthest: int = 0
+    lost: int = 0
+
+    @classmethod
+    def of(cls, job: Job) -> _Earlier:
+        furthest = lost = 0
+        before = Attempt.objects.filter(job=job, number__lt=job.attempt).order_by("number")
+        for outcome, step in before.values_list("outcome", "last_step"):
+            if (step or 0) > furthest:
+                furthest, lost = step or 0, 0
+            elif outcome == Outcome.LOST:
+                lost += 1
+        return cls(furthest, lost)
 
 
 def _faults_in_a_row(job: Job) -> int:

@@ -43,6 +43,7 @@ class Progress:
         self.text = ""
         self.result: dict[str, Any] = {}
         self.failure: dict[str, Any] | None = None
+        self.resumed_at = self.kept_at = 0
         self._first: tuple[int, datetime] | None = None
         self._latest: tuple[int, datetime] | None = None
 
@@ -55,7 +56,9 @@ class Progress:
                 self.total_steps = event.get("total_steps")
                 self.result |= {name: event[name] for name in PREPARED if name in event}
             case "resumed":
-                self.step = event["step"]
+                self.step = self.resumed_at = self.kept_at = event["step"]
+            case "checkpoint":
+                self.kept_at = event["step"]
             case "step":
                 self._add_step(event)
             case "findings":
@@ -70,6 +73,11 @@ class Progress:
         self.total_steps = event.get("total_steps", self.total_steps)
         self._latest = (self.step, datetime.fromisoformat(event["at"]))
         self._first = self._first or self._latest
+
+    @property
+    def has_kept_more(self) -> bool:
+        """Whether it wrote a checkpoint behind the one it went on from, so that the next attempt is better off."""
+        return self.kept_at > self.resumed_at
 
     @property
     def fraction(self) -> float | None:

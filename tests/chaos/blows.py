@@ -31,12 +31,14 @@ class Blows:
     struck: Counter[str] = field(default_factory=Counter)
     log: Callable[[str], None] = print
 
-    def strike(self) -> None:
-        """One blow of those that can be struck now."""
-        name = self.random.choice(list(self._all()))
-        if hit := self._all()[name]():
+    def strike(self, name: str = "") -> bool:
+        """This blow, or one of all; False when there was nothing to hit."""
+        name = name or self.random.choice(list(self._all()))
+        hit = self._all()[name]()
+        if hit:
             self.struck[name] += 1
             self.log(f"{name} {hit}")
+        return bool(hit)
 
     def _all(self) -> dict[str, Callable[[], str]]:
         everywhere = {

@@ -107,10 +107,11 @@ def test_a_success_needs_every_step_and_every_file(wishes: Wishes, tmp_path: Pat
 
 def test_failing_is_right_only_after_three_deaths_without_progress(wishes: Wishes, tmp_path: Path):
     stuck = [life(n, checkpoints=()) for n in (1, 2, 3)]
-    assert verdict.wrong_end(ended("failed"), wishes, tmp_path, stuck) == ""
-    assert verdict.wrong_end(ended("failed"), wishes, tmp_path, stuck[:2]) != ""
-    moving = [*stuck[:2], life(3, checkpoints=(5,))]
-    assert verdict.wrong_end(ended("failed"), wishes, tmp_path, moving) != ""
+    killed = ended("failed", attempt=3, error={"code": "run.killed"})
+    assert verdict.wrong_end(killed, wishes, tmp_path, stuck) == ""
+    assert verdict.wrong_end({**killed, "attempt": 2}, wishes, tmp_path, stuck[:2]) != ""
+    assert verdict.wrong_end(killed, wishes, tmp_path, [*stuck[:2], life(3, checkpoints=(5,))]) != ""
+    assert verdict.wrong_end({**killed, "error": {"code": "run.machine-stopped"}}, wishes, tmp_path, stuck) != ""
 
 
 def test_a_page_that_says_running_without_a_living_process_is_seen(tmp_path: Path):

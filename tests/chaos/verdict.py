@@ -20,8 +20,8 @@ from .world import World
 
 MOST_SECONDS_UNTRUE = 30.0
 """How long a page may say that a job runs while nothing of it runs."""
-CRASHES = 3
-"""Deaths in a row without progress after which a job is rightly given up."""
+CRASHES, LOST = 3, 10
+"""Deaths in a row without progress after which a job is rightly given up: its own, and such with all that watched."""
 ENDED = ("succeeded", "failed", "cancelled", "refused")
 SECONDS_TO_CANCEL = 15.0
 """After a wish to cancel, how long a training may still come to its own good end."""
@@ -112,7 +112,7 @@ def wrong_end(job: Mapping[str, Any], wishes: Wishes, runs: Path, found: Iterabl
             late = asked is not None and max(life.last for life in mine) > asked + SECONDS_TO_CANCEL
             return f"{told} It had been cancelled." if late else incomplete(job, runs, mine)
         case "failed":
-            return "" if gave_up(mine) else f"{told} It should have been tried again."
+            return "" if gave_up(job, mine) else f"{told} It should have been tried again."
     return told
 
 
@@ -129,10 +129,11 @@ def incomplete(job: Mapping[str, Any], runs: Path, mine: Iterable[Life]) -> str:
     return "" if job["artifacts"] else f"Job {job['id']} succeeded without a result."
 
 
-def gave_up(mine: Iterable[Life]) -> bool:
+def gave_up(job: Mapping[str, Any], mine: Iterable[Life]) -> bool:
     """The last attempts all died before they had a checkpoint beyond those they began with."""
-    last = sorted(mine, key=lambda life: life.attempt)[-CRASHES:]
-    return len(last) == CRASHES and not any(step > life.resumed_at for life in last for step in life.checkpoints)
+    most = LOST if job["error"]["code"] == "run.machine-stopped" else CRASHES
+    last = [life for life in mine if life.attempt > job["attempt"] - most]
+    return job["attempt"] >= most and not any(step > life.resumed_at for life in last for step in life.checkpoints)
 
 
 def table(found: Mapping[str, Verdict]) -> Table:

@@ -87,7 +87,7 @@ def stop_at_checkpoint(*_: object) -> None:
 say("stage", stage="training", text="Training")
 say("prepared", rows_given=20, rows_prepared=20, total_steps=4)
 print("a line of the log", flush=True)
-if how not in ("trains", "dies before step 3", "dies before step 1"):
+if how not in ("trains", "dies before step 3", "dies before step 2", "dies before step 1"):
     step(1)
 match how:
     case "trains":
@@ -96,6 +96,12 @@ match how:
         train(die_at=3)
     case "dies before step 1":
         train(die_at=1)
+    case "steps twice and keeps one":
+        step(2)
+        keep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+    case "dies before step 2":
+        train(die_at=2)
     case "succeeds":
         step(2)
         finish()

@@ -89,6 +89,30 @@ def test_a_crash_that_came_further_counts_from_the_beginning(monkeypatch):
     assert again(job, "dies before step 3", monkeypatch).crashes == 0
 
 
+def test_a_crash_with_a_new_checkpoint_counts_from_the_beginning_though_it_came_no_further(monkeypatch):
+    job = run(make_claimed(), "steps twice and keeps one", monkeypatch)
+    job = again(job, "steps twice and keeps one", monkeypatch)
+    assert (job.step, job.crashes) == (2, 0), "the second attempt went over the same steps, and kept the first of them"
+    assert again(job, "dies before step 2", monkeypatch).crashes == 1
+
+
+def lose(job: Job) -> None:
+    """Claim it, begin, and leave nobody who could tell how it ended."""
+    assert claim(job, "here", [0])
+    job.run_dir.mkdir(parents=True, exist_ok=True)
+    RunFolder(job.run_dir).shim_pid.write_text("1")
+    conclude(job, Ending())
+
+
+def test_a_machine_that_stops_is_not_held_against_the_job():
+    job = make_job(crashes=2)
+    for _ in range(9):
+        lose(job)
+        assert (job.state, job.crashes, job.attempts.last().outcome) == (State.QUEUED, 2, "lost")
+    lose(job)
+    assert job.state == State.FAILED and "10 times in a row" in job.error["message"]
+
+
 def test_a_job_that_never_takes_a_step_says_so(monkeypatch):
     job = run(make_claimed(), "dies before step 1", monkeypatch)
     for _ in range(2):

@@ -22,6 +22,7 @@ from jobs.engines.local import LocalEngine
 from jobs.leases import grant
 from jobs.locks import hold_place, holders
 from jobs.models import Attempt, Job, State
+from jobs.outcomes import Ending
 from jobs.run_folder import RunFolder, hold
 from tests.make import make_job
 
@@ -175,7 +176,7 @@ def test_a_dead_job_with_a_result_has_succeeded(launched):
 
 def test_a_job_that_died_while_training_is_started_again(launched):
     job = after_a_tick(make_active())
-    assert (job.state, job.attempt, job.crashes) == (State.PREPARING, 2, 1)
+    assert (job.state, job.attempt, job.crashes) == (State.PREPARING, 2, 0)
     assert [step.to_state for step in job.transitions.all()] == ["queued", "preparing"]
     assert "started again" in job.transitions.first().reason
 
@@ -196,6 +197,7 @@ def test_a_job_that_dies_again_and_again_before_training_is_given_up(launched):
     job = make_active(State.PREPARING, crashes=2)
     leave(job)
     RunFolder(job.run_dir).shim_pid.write_text("1")
+    Ending(exit_code=-9).write(RunFolder(job.run_dir))
     after_a_tick(job)
     assert job.state == State.FAILED and "3 times in a row" in job.error["message"]
 
