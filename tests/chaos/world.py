@@ -154,6 +154,8 @@ def _world(folder: Path, postgres: Server | None) -> Iterator[World]:
         yield made
     finally:
         made.end_everything()
+        for person in made.people.values():
+            person.client.close()
 
 
 def _free_port() -> int:
