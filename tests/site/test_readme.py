@@ -55,7 +55,7 @@ def test_every_file_the_readme_points_to_exists() -> None:
 
 def test_the_tree_in_the_readme_is_the_tree() -> None:
     folders = re.findall(r"^(\S+/) ", README, re.MULTILINE)
-    assert len(folders) == 7
+    assert len(folders) == 8
     assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
 
 
