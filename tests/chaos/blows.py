@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -15,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from .processes import Process
-from .world import ROOT, World
+from .world import World
 
 FROZEN = (5.0, 40.0)
 """Seconds: shorter than every lease, and longer."""
@@ -102,21 +100,13 @@ class Blows:
         return f"{hit} for {seconds:.0f} s"
 
     def _ring(self) -> str:
-        self._aside("shell", "--verbosity", "0", "--no-imports", "-c", RING_SIX_TIMES)
+        self.world.run_aside("shell", "--verbosity", "0", "--no-imports", "-c", RING_SIX_TIMES)
         return " "
 
     def _rival(self) -> str:
         """By mistake: a second one on the same home. It must step back by itself."""
-        self._aside("node")
+        self.world.run_aside("node")
         return " "
-
-    def _aside(self, *arguments: str) -> None:
-        with (self.world.home.parent / "aside.log").open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, str(ROOT / "manage.py"), *arguments],
-                env=self.world.environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
 
     def _power_cut(self) -> str:
         self.world.end_everything()

@@ -89,6 +89,7 @@ class World:
     address: str
     people: dict[str, Person] = field(default_factory=dict)
     datasets: dict[str, str] = field(default_factory=dict)
+    asides: list[Service] = field(default_factory=list)
 
     @property
     def runs(self) -> Path:
@@ -111,13 +112,18 @@ class World:
             time.sleep(0.5)
         raise TimeoutError("The portal did not get ready; its output is in " + str(self.home / "logs"))
 
+    def run_aside(self, *command: str) -> None:
+        """A program that nobody starts again."""
+        self.asides.append(Service(list(command), self.environment, self.home.parent / "aside.log"))
+        self.asides[-1].start()
+
     def end_everything(self) -> None:
         """A power cut: all processes at once, again until none is left."""
         while found := self.processes():
             for process in found:
                 with suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGKILL)
-            for service in self.services.values():
+            for service in (*self.services.values(), *self.asides):
                 if service.process is not None:
                     service.process.wait()
 

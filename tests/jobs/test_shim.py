@@ -17,7 +17,7 @@ from jobs import follower, run_inputs, services, shim
 from jobs.engines.local import LocalEngine
 from jobs.leases import seconds_past
 from jobs.metrics import curve
-from jobs.models import Job, State
+from jobs.models import ON_A_MACHINE, Job, State
 from jobs.outcomes import Ending, conclude
 from jobs.rulebook import Finding, Severity
 from jobs.run_folder import RunFolder, hold
@@ -192,7 +192,8 @@ def test_a_job_that_no_longer_passes_is_refused(monkeypatch):
 def test_an_attempt_that_was_taken_away_ends_its_trainer_and_writes_nothing(monkeypatch):
     once_it_trains(monkeypatch, lambda job, attempt: Job.objects.filter(pk=job.pk).update(attempt=2))
     job = run(make_claimed(), "stops when asked", monkeypatch)
-    assert (job.state, job.attempt) == (State.RUNNING, 2)
+    assert (job.finished_at, job.attempt) == (None, 2)
+    assert job.state in ON_A_MACHINE, "which of the two depends on how soon the trainer spoke"
 
 
 def test_a_trainer_that_somebody_froze_is_let_go_on(monkeypatch):
