@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,15 +12,16 @@ from .portal import Part, Portal
 from .readiness import CannotServe
 
 
-class ServiceCommand(BaseCommand):
+class ServiceCommand(ABC, BaseCommand):
     requires_migrations_checks = False
 
+    @abstractmethod
     def parts(self, options: dict[str, Any]) -> Sequence[Part]:
-        raise NotImplementedError
+        """What the service is made of."""
 
+    @abstractmethod
     def ready(self, parts: Sequence[Part]) -> str:
         """The sentence on the terminal once it works."""
-        raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
         parts = self.parts(options)
